@@ -1,0 +1,151 @@
+//! The words in which `decide` answers.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    case::{CaseId, Class, EventTime, Spared},
+    decode::{Poison, Trigger},
+    ingest::Origin,
+    principal::Principals,
+};
+
+/// Everything that is known about a case when it has been decided.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its identifier.
+    pub id: CaseId,
+    /// The record that opened it.
+    pub origin: Origin,
+    /// The event; `None` where it could not be read.
+    pub trigger: Option<Box<Trigger>>,
+    /// The rule that matched.
+    pub rule: Option<Arc<str>>,
+    /// The matching rule's class.
+    pub class: Option<Class>,
+    /// Whether it is only pretended, by the rule or globally.
+    pub dry_run: bool,
+    /// Who was named and is left alone.
+    pub spared: Vec<Spared>,
+    /// When the event happened.
+    pub event_time: EventTime,
+    /// When we took the record.
+    pub received_at: Timestamp,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// An earlier owner may have acted on it already.
+    pub maybe_rerun: bool,
+}
+
+/// A case with its decision.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// What is known about it.
+    pub case: Case,
+    /// What is to be done.
+    pub decision: Decision,
+}
+
+/// What is to be done about one record. All of them are named from the start; one that is not
+/// built yet is never made, its condition is answered by [`Decision::Refuse`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Cut.
+    Terminate(Plan),
+    /// Look, and say what would be cut.
+    Simulate(Plan),
+    /// Do nothing, for a reason that somebody should read.
+    Refuse {
+        /// The reason as a word.
+        reason: RefusalReason,
+        /// The reason for a person, with its numbers.
+        detail: String,
+    },
+    /// Too old.
+    Expired {
+        /// How old it was, and how old it might be.
+        detail: String,
+    },
+    /// The same event as one before.
+    Duplicate {
+        /// Where the first one stands.
+        first: Origin,
+    },
+    /// A later event took it back before it was acted on.
+    Superseded {
+        /// The case of the event that took it back.
+        by: CaseId,
+    },
+    /// No rule matched.
+    NoRule,
+    /// The record could not be read.
+    Undecodable(Poison),
+    /// Wait until it is due.
+    Defer {
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// Wait for a person.
+    AwaitApproval {
+        /// Until when.
+        expires: Timestamp,
+    },
+    /// Give back what was taken from somebody.
+    Release {
+        /// The cases of this batch that it took back.
+        cancels: Vec<CaseId>,
+    },
+    /// Heard; there is nothing to do.
+    Acknowledge,
+}
+
+/// Whom to cut, where, and for what case. It cannot be about nobody or nowhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// For what case.
+    pub case: CaseId,
+    /// On which clusters, at least one, each once.
+    pub clusters: Vec<Arc<str>>,
+    /// Whom.
+    pub target: Target,
+}
+
+/// Whom a plan cuts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Everything that these principals run.
+    Principals(Principals),
+}
+
+impl Target {
+    /// The principals that it cuts.
+    pub fn principals(&self) -> &Principals {
+        match self {
+            Self::Principals(principals) => principals,
+        }
+    }
+}
+
+/// Why nothing is done; a closed set, see `schemas/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalReason {
+    /// Everybody who was named is protected.
+    Guard,
+    /// A guard could not be evaluated, so nothing was done.
+    GuardError,
+    /// A rule's condition or target failed.
+    RuleError,
+    /// The rule names a cluster that is not configured.
+    UnknownCluster,
+    /// More principals than `limits.max_principals`.
+    CapExceeded,
+    /// Part of the design, not of this version.
+    NotSupported,
+    /// The topic may not say events of this type.
+    TypeNotAccepted,
+    /// The topic may not speak for this source.
+    SourceNotAccepted,
+}

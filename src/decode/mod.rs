@@ -1,0 +1,54 @@
+//! decode: a [`Record`] becomes a [`Trigger`], or a [`Poison`] that says why not.
+
+mod trigger;
+
+use jiff::Timestamp;
+
+use crate::ingest::{Origin, Record};
+
+pub use trigger::{Body, Release, Tags, Trigger};
+
+/// A record after decoding. Nothing is dropped here: what cannot be read is carried on as
+/// [`Poison`], so that it ends in the dead letters and in an outcome.
+#[derive(Debug)]
+pub struct Decoded {
+    /// Where it came from.
+    pub origin: Origin,
+    /// When we took it.
+    pub received_at: Timestamp,
+    /// Its partition was new to us: an earlier owner may have acted on it already.
+    pub maybe_rerun: bool,
+    /// What it says.
+    pub content: Result<Box<Trigger>, Poison>,
+}
+
+/// A record that cannot be read, whole, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poison {
+    /// The record as it came.
+    pub record: Record,
+    /// What is wrong, as a word.
+    pub reason: PoisonReason,
+    /// What is wrong, for a person: names the attribute or the path in the data, never a value.
+    pub detail: String,
+}
+
+/// Why a record cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoisonReason {
+    /// Null or nothing where an event should be.
+    Empty,
+    /// Neither a structured nor a binary CloudEvent.
+    NotACloudEvent,
+    /// Batch content mode, which is not part of the Kafka binding.
+    BatchMode,
+    /// Not JSON, not UTF-8, or nested too deeply.
+    MalformedJson,
+    /// A required attribute is missing, empty or wrong.
+    InvalidAttribute,
+    /// The data does not fit the schema of its type.
+    InvalidData,
+    /// Reading it crashed; see the log.
+    Panicked,
+}

@@ -1,0 +1,131 @@
+//! What an event says, typed where it is one of Severance's own.
+
+use jiff::Timestamp;
+
+use crate::{
+    case::{CaseId, Class},
+    pattern::SessionId,
+    principal::Principals,
+};
+
+/// A valid CloudEvent that reached us.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trigger {
+    /// Unique within `source`.
+    pub id: String,
+    /// Who says it.
+    pub source: String,
+    /// The CloudEvents `type`.
+    pub kind: String,
+    /// The CloudEvents `subject`.
+    pub subject: Option<String>,
+    /// The CloudEvents `time`.
+    pub time: Option<Timestamp>,
+    /// W3C trace context, carried on into the outcome.
+    pub traceparent: Option<String>,
+    /// W3C trace state, carried on into the outcome.
+    pub tracestate: Option<String>,
+    /// The data as JSON, for rules; null where there is none.
+    pub data: serde_json::Value,
+    /// The data, typed.
+    pub body: Body,
+    /// References copied into every outcome.
+    pub tags: Tags,
+}
+
+impl Trigger {
+    /// The case that this event opens.
+    pub fn case(&self) -> CaseId {
+        CaseId::of_event(&self.source, &self.id)
+    }
+}
+
+/// References of the sender's, copied into every outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// An incident in the sender's system.
+    pub incident: Option<String>,
+    /// A ticket in the sender's system.
+    pub ticket: Option<String>,
+    /// Who or what set it off.
+    pub initiator: Option<String>,
+    /// How bad, in the sender's words.
+    pub severity: Option<String>,
+}
+
+/// The data of Severance's own event types, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// `io.severance.account.compromised.v1`
+    Compromised {
+        /// Whose accounts.
+        principals: Principals,
+    },
+    /// `io.severance.account.offboarded.v1`
+    Offboarded {
+        /// Whose accounts.
+        principals: Principals,
+        /// From when on; at once where it is not said.
+        effective_at: Option<Timestamp>,
+    },
+    /// `io.severance.account.reinstated.v1`
+    Reinstated {
+        /// Whose accounts.
+        principals: Principals,
+        /// What is released; `offboarding` where it is not said.
+        releases: Vec<Release>,
+    },
+    /// `io.severance.access-window.closed.v1`
+    WindowClosed {
+        /// Which window.
+        window: String,
+        /// Whom it covers by name; either this or `roles` is there.
+        principals: Option<Principals>,
+        /// Whom it covers by role.
+        roles: Vec<String>,
+    },
+    /// `io.severance.session.inactive.v1`
+    SessionInactive {
+        /// Where.
+        cluster: String,
+        /// Which sessions, at least one.
+        sessions: Vec<SessionId>,
+        /// For how long, in seconds.
+        idle_seconds: u64,
+    },
+    /// `io.severance.termination.requested.v1`: what it targets is for a rule to say.
+    TerminationRequested {
+        /// Why.
+        reason: String,
+    },
+    /// `io.severance.termination.everyone-requested.v1`
+    EveryoneRequested {
+        /// Why.
+        reason: String,
+    },
+    /// `io.severance.termination.approved.v1`
+    Approved {
+        /// Which case.
+        case: CaseId,
+        /// By whom.
+        approver: String,
+    },
+    /// `io.severance.termination.denied.v1`
+    Denied {
+        /// Which case.
+        case: CaseId,
+        /// By whom.
+        approver: String,
+    },
+    /// Any other type: rules read its data as it is.
+    Other,
+}
+
+/// What a reinstatement releases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Every case of a class.
+    Class(Class),
+    /// One case.
+    Case(CaseId),
+}

@@ -1,0 +1,140 @@
+//! ingest: records as they arrive, and whether their topic may say what they say.
+//!
+//! A [`Record`] is bytes with an [`Origin`]; nothing here looks into the payload. The edge that
+//! polls Kafka hands over whatever is ready as one [`Batch`], never waiting when one record is
+//! there and never more than `limits.batch_max_records`.
+
+mod trust;
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use trust::{Distrust, TopicTrust, Trust};
+
+/// One partition of one topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition's number.
+    pub number: i32,
+}
+
+/// Where a record came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A record on a trigger topic.
+    Kafka {
+        /// The topic's name.
+        topic: Arc<str>,
+        /// The partition's number.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// The record's own time, where the broker gave one.
+        timestamp: Option<Timestamp>,
+    },
+    /// A step of unfinished work.
+    Job {
+        /// The job's key in the state topic.
+        key: String,
+        /// Which step.
+        seq: u32,
+    },
+    /// A file or standard input.
+    Local,
+}
+
+impl Origin {
+    /// One string a position: the name from which ids of undecodable records are derived.
+    pub fn position(&self) -> String {
+        match self {
+            Self::Kafka { topic, partition, offset, .. } => format!("{topic}\0{partition}\0{offset}"),
+            Self::Job { key, seq } => format!("{key}\0{seq}"),
+            Self::Local => "local".to_owned(),
+        }
+    }
+
+    /// The record's own time, where it has one.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        match self {
+            Self::Kafka { timestamp, .. } => *timestamp,
+            Self::Job { .. } | Self::Local => None,
+        }
+    }
+
+    /// The trigger partition, where it came from one.
+    pub fn partition(&self) -> Option<Partition> {
+        match self {
+            Self::Kafka { topic, partition, .. } => {
+                Some(Partition { topic: topic.clone(), number: *partition })
+            }
+            Self::Job { .. } | Self::Local => None,
+        }
+    }
+
+    /// Whether both stand for the same record.
+    pub fn same_position(&self, other: &Self) -> bool {
+        self.position() == other.position()
+    }
+}
+
+/// `topic[partition]@offset`, as Kafka's own tools write a position.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kafka { topic, partition, offset, .. } => write!(f, "{topic}[{partition}]@{offset}"),
+            Self::Job { key, seq } => write!(f, "job {key} step {seq}"),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+/// A header as Kafka has it: the value may be missing, and may be any bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The header's name.
+    pub name: String,
+    /// The header's value; `None` is Kafka's null.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Bytes with a position. Its `Debug` form shows no payload.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The record's key.
+    pub key: Option<Vec<u8>>,
+    /// The record's value; `None` is Kafka's null.
+    pub value: Option<Vec<u8>>,
+    /// The record's headers, in their order; names may repeat.
+    pub headers: Vec<Header>,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("origin", &self.origin)
+            .field("value_bytes", &self.value.as_ref().map(Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was ready at one moment: the unit of work.
+#[derive(Debug)]
+pub struct Batch {
+    /// Names the batch in every kill's comment.
+    pub id: Uuid,
+    /// In the order of arrival; within a partition in offset order.
+    pub records: Vec<Record>,
+    /// Partitions that we were given since their last batch: a crash may have left a kill
+    /// without its outcome, so their outcomes say `maybe_rerun`.
+    pub fresh: BTreeSet<Partition>,
+    /// When the last record of it was taken.
+    pub received_at: Timestamp,
+}

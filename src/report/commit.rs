@@ -1,0 +1,70 @@
+//! What one batch leaves behind, as a value: whoever writes it (an acknowledged produce and then
+//! the offsets, or one transaction) writes all of it or none that counts.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::{DeadLetter, Outcome};
+use crate::ingest::{Header, Partition};
+
+/// The outcomes, dead letters and offsets of one batch.
+#[derive(Debug)]
+pub struct Commit {
+    /// The batch's name.
+    pub batch: Uuid,
+    /// What is to be published, in the order of the records.
+    pub messages: Vec<Message>,
+    /// By partition the offset of the next record to read.
+    pub offsets: BTreeMap<Partition, i64>,
+}
+
+/// One record to publish.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// To the outcomes topic.
+    Outcome(Box<Outcome>),
+    /// To the dead-letters topic.
+    DeadLetter(Box<DeadLetter>),
+}
+
+/// How much of a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// All of it.
+    Full,
+    /// What always fits: counts without lists, a prefix of the payload.
+    Minimal,
+}
+
+/// A message as it goes on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The record's key.
+    pub key: Option<Vec<u8>>,
+    /// The record's value; `None` is Kafka's null.
+    pub value: Option<Vec<u8>>,
+    /// The record's headers.
+    pub headers: Vec<Header>,
+}
+
+impl Encoded {
+    /// An upper bound of the record's size on the wire: what it holds, and 64 bytes for itself
+    /// and each header's lengths.
+    pub fn size(&self) -> usize {
+        let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+        let headers: usize =
+            self.headers.iter().map(|header| header.name.len() + bytes(&header.value) + 10).sum();
+        bytes(&self.key) + bytes(&self.value) + headers + 64
+    }
+}
+
+impl Message {
+    /// As bytes.
+    pub fn encode(&self, form: Form) -> Encoded {
+        match self {
+            Self::Outcome(outcome) => outcome.encode(form),
+            Self::DeadLetter(letter) => letter.encode(form),
+        }
+    }
+}
