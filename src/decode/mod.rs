@@ -76,3 +76,18 @@ pub enum PoisonReason {
     /// Reading it crashed; see the log.
     Panicked,
 }
+
+impl PoisonReason {
+    /// As it is written in outcomes and dead letters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NotACloudEvent => "not_a_cloud_event",
+            Self::BatchMode => "batch_mode",
+            Self::MalformedJson => "malformed_json",
+            Self::InvalidAttribute => "invalid_attribute",
+            Self::InvalidData => "invalid_data",
+            Self::Panicked => "panicked",
+        }
+    }
+}
