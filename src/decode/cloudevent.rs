@@ -98,9 +98,7 @@ fn binary(record: &Record, content_type: Option<&str>) -> Result<Event, Fault> {
     }
     let mut event = attributes.into_event()?;
     let value = record.value.as_deref().unwrap_or_default();
-    if !value.is_empty() {
-        set_data(&mut event, content_type, bytes(value, content_type, "the value")?);
-    }
+    set_data(&mut event, content_type, bytes(value, content_type, "the value")?);
     Ok(event)
 }
 
@@ -166,7 +164,11 @@ fn data_of(envelope: &mut Map<String, Value>, content_type: Option<&str>) -> Res
 }
 
 /// Data in bytes: JSON where it is called that or nothing, else text, else nothing a rule reads.
+/// No bytes are no data, which is legal.
 fn bytes(data: &[u8], content_type: Option<&str>, place: &str) -> Result<Option<Data>, Fault> {
+    if data.is_empty() {
+        return Ok(None);
+    }
     if content_type.is_none_or(|text| is_json(&media_type(text))) {
         return json::parse(data, place).map(|value| Some(Data::Json(value)));
     }

@@ -7,6 +7,7 @@
 mod attributes;
 mod body;
 mod cloudevent;
+mod examples;
 mod fault;
 mod instant;
 mod json;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 
 use crate::ingest::{Origin, Record};
 
+pub use examples::{example, own_types};
 pub use trigger::{Body, Release, Tags, Trigger};
 
 /// A record after decoding. Nothing is dropped here: what cannot be read is carried on as

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod modes;
+mod schemas;
 
 use serde_json::{Value, json};
 
