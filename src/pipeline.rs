@@ -44,7 +44,8 @@ impl<C: Cluster> Pipeline<C> {
         let decoded: Vec<Decoded> = records
             .into_iter()
             .map(|record| {
-                let maybe_rerun = record.origin.partition().is_some_and(|partition| fresh.contains(&partition));
+                let maybe_rerun =
+                    record.origin.partition().is_some_and(|partition| fresh.contains(&partition));
                 decode(record, received_at, maybe_rerun)
             })
             .collect();
@@ -61,7 +62,9 @@ impl<C: Cluster> Pipeline<C> {
         for cluster in self.terminator.clusters() {
             match cluster.own_accounts().await {
                 Ok(own) => drop(own_accounts.insert(cluster.name().clone(), own)),
-                Err(error) => tracing::warn!(cluster = %cluster.name(), error = error.message, "own account not known"),
+                Err(error) => {
+                    tracing::warn!(cluster = %cluster.name(), error = error.message, "own account not known")
+                }
             }
         }
         let accepted = self.accepted();
@@ -73,7 +76,10 @@ impl<C: Cluster> Pipeline<C> {
     fn remember(&self, decided: &[Decided]) {
         let mut accepted = self.accepted();
         for one in decided {
-            if matches!(one.decision, Decision::Terminate(_) | Decision::Release { .. } | Decision::Superseded { .. }) {
+            if matches!(
+                one.decision,
+                Decision::Terminate(_) | Decision::Release { .. } | Decision::Superseded { .. }
+            ) {
                 accepted.insert(one.case.id, one.case.origin.clone());
             }
         }
