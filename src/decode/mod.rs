@@ -8,6 +8,11 @@ use crate::ingest::{Origin, Record};
 
 pub use trigger::{Body, Release, Tags, Trigger};
 
+/// STUB
+pub fn examples() -> Vec<Trigger> {
+    Vec::new()
+}
+
 /// A record after decoding. Nothing is dropped here: what cannot be read is carried on as
 /// [`Poison`], so that it ends in the dead letters and in an outcome.
 #[derive(Debug)]

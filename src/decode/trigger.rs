@@ -34,6 +34,22 @@ pub struct Trigger {
 }
 
 impl Trigger {
+    /// An event of a type that says nothing more: what a rule for somebody else's type is tried on.
+    pub fn without_data(kind: &str) -> Self {
+        Self {
+            id: "example".to_owned(),
+            source: "/example".to_owned(),
+            kind: kind.to_owned(),
+            subject: None,
+            time: None,
+            traceparent: None,
+            tracestate: None,
+            data: serde_json::json!({}),
+            body: Body::Other,
+            tags: Tags::default(),
+        }
+    }
+
     /// The case that this event opens.
     pub fn case(&self) -> CaseId {
         CaseId::of_event(&self.source, &self.id)
