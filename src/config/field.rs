@@ -90,6 +90,11 @@ impl<'a> Field<'a> {
     /// A name for topics, clusters, rules and instances: what Kafka allows in a topic's name.
     pub(super) fn name(self) -> Result<String, Told> {
         let name = self.clone().text()?;
+        self.named(&name)
+    }
+
+    /// Its value is `name`, if that is a name.
+    pub(super) fn named(self, name: &str) -> Result<String, Told> {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if name.len() > MAX_NAME || !name.chars().all(legal) || name == "." || name == ".." {
             return Err(self.wrong(
@@ -97,7 +102,7 @@ impl<'a> Field<'a> {
                 format!("use letters, digits, `.`, `_` and `-`, at most {MAX_NAME} of them"),
             ));
         }
-        Ok(name)
+        Ok(name.to_owned())
     }
 
     /// `true` or `false`.

@@ -42,7 +42,7 @@ const SECRET_PROPERTIES: [&str; 4] =
 
 pub(super) fn kafka(section: &Section<'_>, secrets: &Secrets<'_>) -> Result<Kafka, Told> {
     let properties = section.must("properties", |field| properties(field, secrets));
-    let instance = section.maybe("instance", Field::name);
+    let instance = section.maybe("instance", |field| instance(field, secrets));
     let delivery = section.or("delivery", (), delivery);
     let mut names = Names::default();
     let topics = section.must("topics", |field| field.some(|entry| topic(entry, &mut names)));
@@ -105,6 +105,15 @@ fn property(name: &str, value: Field<'_>, secrets: &Secrets<'_>) -> Result<Secre
         );
     }
     Ok(text)
+}
+
+/// A name of this process; where many share one configuration, the environment gives it.
+fn instance(field: Field<'_>, secrets: &Secrets<'_>) -> Result<String, Told> {
+    if !field.is_map() {
+        return field.name();
+    }
+    let name = secrets.secret(field.clone())?;
+    field.named(name.expose_secret())
 }
 
 fn delivery(field: Field<'_>) -> Result<(), Told> {

@@ -15,6 +15,8 @@ mod node;
 mod protected;
 mod reader;
 mod rules;
+#[cfg(test)]
+mod schema_tests;
 mod secret;
 
 #[cfg(test)]

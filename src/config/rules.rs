@@ -63,25 +63,23 @@ fn rule(entry: Field<'_>, names: &mut Names, known: &Known) -> Result<Rule, Told
     let clusters = section.maybe("clusters", |field| field.some(|entry| selector(entry, known)));
     let dry_run = section.or("dry_run", false, Field::flag);
     // What compiling can find is found whatever else is wrong; nothing of it is kept then.
-    let compiled = match (&on, &target) {
-        (Ok(on), Ok(target)) => compile(
-            &section,
-            RuleSpec {
-                name: name.clone().unwrap_or_default(),
-                class: class.unwrap_or(Class::Request),
-                on: on.clone(),
-                when: when.clone().unwrap_or_default(),
-                target: target.clone(),
-                clusters: clusters.clone().unwrap_or_default().filter(|_| !known.incomplete),
-                dry_run: dry_run.unwrap_or_default(),
-            },
-            known,
-        ),
-        (Err(told), _) | (_, Err(told)) => Err(*told),
-    };
+    let nobody = TargetSpec::Expression("[]".to_owned());
+    let compiled = on.and_then(|on| {
+        let spec = RuleSpec {
+            name: name.clone().unwrap_or_default(),
+            class: class.unwrap_or(Class::Request),
+            on,
+            when: when.clone().unwrap_or_default(),
+            target: target.clone().unwrap_or(nobody),
+            clusters: clusters.clone().unwrap_or_default().filter(|_| !known.incomplete),
+            dry_run: dry_run.unwrap_or_default(),
+        };
+        compile(&section, spec, known)
+    });
     name?;
     class?;
     when?;
+    target?;
     clusters?;
     dry_run?;
     compiled

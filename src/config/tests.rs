@@ -20,9 +20,13 @@ impl Machine {
             files: HashMap::from([
                 ("/run/secrets/orders-uri", "mongodb://severance:hunter2@m1:27017/?replicaSet=rs0\n"),
                 ("/etc/severance/kafka-password", "hunter2\n"),
+                ("/run/secrets/kafka-password", "hunter2\n"),
                 ("/run/secrets/empty", "\n"),
             ]),
-            variables: HashMap::from([("BILLING_URI", "mongodb://severance:hunter2@b1:27017/")]),
+            variables: HashMap::from([
+                ("BILLING_URI", "mongodb://severance:hunter2@b1:27017/"),
+                ("POD_NAME", "severance-0"),
+            ]),
         }
     }
 }
@@ -306,6 +310,11 @@ rules:
     on: ["io.severance.account.[compromised"]
     target: { principals: event.data.principals }
     clusters: [ordres, { env: test }]
+  - name: hr
+    class: offboarding
+    on: ["io.severance.account.offboarded.*"]
+    when: evnt.data.reason == "left"
+    target: { principals: [{ user: jsmith, db: "admin@prod" }] }
 limits:
   inline_budget: 2
   max_principals: 0
