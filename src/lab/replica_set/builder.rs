@@ -27,6 +27,7 @@ pub struct Builder {
     hidden: bool,
     failpoints: bool,
     tls: bool,
+    quiesce: Duration,
     host: fn(usize, u16) -> String,
     args: Vec<String>,
     env: Vec<(String, String)>,
@@ -39,6 +40,7 @@ impl Default for Builder {
             hidden: false,
             failpoints: false,
             tls: false,
+            quiesce: Duration::from_millis(100),
             host: |_, port| format!("127.0.0.1:{port}"),
             args: Vec::new(),
             env: Vec::new(),
@@ -72,6 +74,13 @@ impl Builder {
     #[must_use]
     pub fn tls(self, tls: bool) -> Self {
         Self { tls, ..self }
+    }
+
+    /// How long a terminated member goes on answering "shutdown in progress" before it ends: 100 ms unless
+    /// told otherwise, while the server's own default is 15 s.
+    #[must_use]
+    pub fn quiesce(self, quiesce: Duration) -> Self {
+        Self { quiesce, ..self }
     }
 
     /// What the configuration calls the member of this number and port; the members must be able to
@@ -180,6 +189,11 @@ impl Builder {
                 "enableTestCommands=1".to_owned(),
             ]);
         }
+        let quiesce = self.quiesce.as_millis();
+        args.push("--setParameter".to_owned());
+        args.push(format!(
+            "shutdownTimeoutMillisForSignaledShutdown={quiesce}"
+        ));
         args.extend(self.args.iter().cloned());
         Ok(args)
     }

@@ -11,6 +11,8 @@ use crate::lab::{LabError, Signal};
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// A member that does not answer within this is passed over for the moment.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 impl ReplicaSet {
     /// Sends a member a signal.
@@ -84,25 +86,22 @@ impl ReplicaSet {
         self.wait_primary(|member| member != old).await
     }
 
-    /// Waits until one member is primary and every other one secondary.
+    /// Waits until one member is primary and every other one secondary, as each says itself and as the
+    /// primary sees it (which lags by a heartbeat).
     ///
     /// # Errors
     /// When that does not happen in time; the message says who was what.
     pub async fn wait_healthy(&self) -> Result<(), LabError> {
         let end = Instant::now() + LIMIT;
         loop {
-            let primary = self.primary().await?;
-            let status = self
-                .admin(primary)
-                .run("admin", "replSetGetStatus", json!(1), json!({}))
-                .await?;
-            let states = states(&status);
-            let count = |state: &str| states.iter().filter(|one| **one == state).count();
-            if count("PRIMARY") == 1 && count("SECONDARY") == self.size() - 1 {
+            let seen = self.states().await?;
+            let healthy =
+                seen.iter().filter(|state| *state == "SECONDARY").count() == self.size() - 1;
+            if healthy && self.all_serve().await {
                 return Ok(());
             }
             if Instant::now() > end {
-                let what = format!("a healthy set, but its members are {}", states.join(", "));
+                let what = format!("a healthy set, but its members are {}", seen.join(", "));
                 return Err(LabError::TooSlow {
                     what,
                     waited: LIMIT,
@@ -112,31 +111,62 @@ impl ReplicaSet {
         }
     }
 
-    /// A member that does not answer at once is not the primary that we are looking for.
+    /// What the primary says of all members. One that is primary no longer has nothing to say.
+    async fn states(&self) -> Result<Vec<String>, LabError> {
+        let primary = self.admin(self.primary().await?);
+        let status = primary
+            .run("admin", "replSetGetStatus", json!(1), json!({}))
+            .await;
+        let members = status
+            .ok()
+            .and_then(|mut status| match status["members"].take() {
+                Value::Array(members) => Some(members),
+                _ => None,
+            });
+        let state = |member: &Value| member["stateStr"].as_str().unwrap_or("silent").to_owned();
+        Ok(members.unwrap_or_default().iter().map(state).collect())
+    }
+
+    async fn all_serve(&self) -> bool {
+        for member in 0..self.size() {
+            match self.hello(member).await {
+                Some(hello) if hello["isWritablePrimary"] == true || hello["secondary"] == true => {
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
     async fn wait_primary(&self, wanted: impl Fn(usize) -> bool) -> Result<usize, LabError> {
-        const PATIENCE: Duration = Duration::from_millis(500);
         let end = Instant::now() + LIMIT;
         loop {
-            for member in
-                (0..self.size()).filter(|member| wanted(*member) && self.is_running(*member))
-            {
-                let hello = self
-                    .admin(member)
-                    .run("admin", "hello", json!(1), json!({}));
-                if let Ok(Ok(hello)) = tokio::time::timeout(PATIENCE, hello).await
-                    && hello["isWritablePrimary"] == true
-                {
+            for member in (0..self.size()).filter(|member| wanted(*member)) {
+                let hello = self.hello(member).await;
+                if hello.is_some_and(|hello| hello["isWritablePrimary"] == true) {
                     return Ok(member);
                 }
             }
             if Instant::now() > end {
+                let what = "a primary".to_owned();
                 return Err(LabError::TooSlow {
-                    what: "a primary".to_owned(),
+                    what,
                     waited: LIMIT,
                 });
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// `None` when it does not answer: it may be stopped, gone, or just coming back.
+    async fn hello(&self, member: usize) -> Option<Value> {
+        if !self.is_running(member) {
+            return None;
+        }
+        let hello = self
+            .admin(member)
+            .run("admin", "hello", json!(1), json!({}));
+        tokio::time::timeout(PATIENCE, hello).await.ok()?.ok()
     }
 }
 
@@ -148,12 +178,4 @@ impl Drop for ReplicaSet {
             let _ = member.process().signal(Signal::Kill);
         }
     }
-}
-
-fn states(status: &Value) -> Vec<&str> {
-    let members = status["members"].as_array().map_or(&[][..], Vec::as_slice);
-    members
-        .iter()
-        .filter_map(|member| member["stateStr"].as_str())
-        .collect()
 }
