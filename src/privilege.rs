@@ -96,7 +96,8 @@ impl Resource {
                 Self::Cluster => granted.get("cluster").and_then(Value::as_bool) == Some(true),
                 Self::AnyDatabase => is("db", "") && is("collection", ""),
                 Self::ConfigMongos => {
-                    (is("db", "config") || is("db", "")) && (is("collection", "mongos") || is("collection", ""))
+                    (is("db", "config") || is("db", ""))
+                        && (is("collection", "mongos") || is("collection", ""))
                 }
             }
     }
@@ -120,7 +121,11 @@ pub fn grants_anywhere(granted: &[Value], action: &str) -> bool {
 
 fn allows(privilege: &Value, action: &str) -> bool {
     let actions = privilege.get("actions").and_then(Value::as_array);
-    actions.into_iter().flatten().filter_map(Value::as_str).any(|granted| granted == action || granted == "anyAction")
+    actions
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .any(|granted| granted == action || granted == "anyAction")
 }
 
 /// The role's `privileges`, one entry a resource, as `createRole` takes them.
@@ -156,7 +161,8 @@ mod tests {
                 .filter(|privilege| **privilege != dropped)
                 .map(|privilege| json!({"resource": privilege.resource.document(), "actions": [privilege.action]}))
                 .collect();
-            let missing: Vec<_> = NEEDED.iter().filter(|privilege| !privilege.is_granted_by(&granted)).collect();
+            let missing: Vec<_> =
+                NEEDED.iter().filter(|privilege| !privilege.is_granted_by(&granted)).collect();
             assert_eq!(missing, [&dropped]);
         }
     }

@@ -17,8 +17,7 @@ pub enum LogFormat {
 /// Starts the log. `RUST_LOG` overrides the level; drivers are kept to warnings, and never log
 /// commands or payloads at that level.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,severance=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,severance=info"));
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second start (in tests) keeps the first.
     let _ = match format {
