@@ -1,6 +1,7 @@
 //! Claims about `decode` as a whole, by way of records as Kafka hands them over.
 
 mod bodies;
+mod laws;
 mod modes;
 mod schemas;
 
