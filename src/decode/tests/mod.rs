@@ -4,6 +4,7 @@ mod bodies;
 mod laws;
 mod modes;
 mod schemas;
+mod senders;
 
 use serde_json::{Value, json};
 
