@@ -11,5 +11,6 @@ pub mod pipeline;
 pub mod principal;
 pub mod privilege;
 pub mod report;
+pub mod responder;
 pub mod telemetry;
 pub mod terminate;

@@ -7,6 +7,8 @@
 
 pub mod kafka;
 pub mod names;
+pub mod responder;
+pub mod schemas;
 
 use std::future::Future;
 use std::sync::{LazyLock, OnceLock};
