@@ -43,7 +43,7 @@ pub fn config(uri: &str, extra: &str) -> Config {
     let secret = folder.path().join("uri");
     std::fs::write(&secret, uri).expect("a file");
     let text = format!(
-        "kafka:\n  properties: {{bootstrap.servers: 'localhost:1', group.id: test}}\n  topics: [{{name: t}}]\n\
+        "kafka:\n  properties: {{bootstrap.servers: 'localhost:1', group.id: test}}\n  topics: [{{name: t}}]\n  outcomes: out\n  dead_letters: dead\n\
          clusters:\n  - name: lab\n    uri: {{file: {}}}\n{extra}",
         secret.display()
     );
