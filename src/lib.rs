@@ -6,6 +6,7 @@ pub mod decode;
 pub mod edge;
 pub mod ingest;
 pub mod pattern;
+pub mod pipeline;
 pub mod principal;
 pub mod report;
 pub mod terminate;

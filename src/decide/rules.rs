@@ -7,7 +7,7 @@ use globset::{Glob, GlobMatcher};
 use super::expression::{BoundEvent, Expression, Failed};
 use crate::{
     case::Class,
-    decode::Trigger,
+    decode::{self, Trigger},
     principal::{Principal, Principals},
 };
 
@@ -293,7 +293,7 @@ struct Example {
 /// An example of every own type that the rule listens to, and an event with empty data for a
 /// type of somebody else's that is written out.
 fn examples(globs: &[Glob], on: &[GlobMatcher]) -> Vec<Example> {
-    let own = crate::decode::examples();
+    let own: Vec<Trigger> = decode::own_types().filter_map(decode::example).collect();
     let foreign = globs
         .iter()
         .map(Glob::glob)

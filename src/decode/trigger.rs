@@ -1,7 +1,10 @@
 //! What an event says, typed where it is one of Severance's own.
 
+use cloudevents::{AttributesReader as _, AttributesWriter as _, Data, Event, event::ExtensionValue};
 use jiff::Timestamp;
+use serde_json::Value;
 
+use super::{attributes, body, fault::Fault};
 use crate::{
     case::{CaseId, Class},
     pattern::SessionId,
@@ -48,6 +51,30 @@ impl Trigger {
             body: Body::Other,
             tags: Tags::default(),
         }
+    }
+
+    /// From an event whose attributes have been checked: what is left is its data.
+    pub(super) fn from_event(mut event: Event) -> Result<Self, Fault> {
+        let data = match event.take_data() {
+            (_, _, Some(Data::Json(value))) => value,
+            (_, _, Some(Data::String(text))) => Value::String(text),
+            // Bytes that are no text are nothing that a rule could read.
+            (_, _, Some(Data::Binary(_)) | None) => Value::Null,
+        };
+        let (body, tags) = body::read(event.ty(), &data)?;
+        let extension = |name| event.extension(name).map(ExtensionValue::to_string);
+        Ok(Self {
+            subject: event.subject().map(str::to_owned),
+            time: attributes::time_of(&event),
+            traceparent: extension("traceparent"),
+            tracestate: extension("tracestate"),
+            id: event.set_id(""),
+            source: event.set_source(""),
+            kind: event.set_type(""),
+            data,
+            body,
+            tags,
+        })
     }
 
     /// The case that this event opens.
