@@ -23,11 +23,13 @@ mod secret;
 mod tests;
 
 pub use fault::{Fault, Faults, Place, Warning};
+pub use kafka::RESERVED;
 pub use secret::{Process, Surroundings};
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 
 use self::{
     fault::{Notes, Told},
@@ -73,6 +75,8 @@ pub struct Config {
     pub limits: Limits,
     /// How a batch is worked on.
     pub work: Work,
+    /// SHA-256 of the file's text, which holds no secret: which configuration decided.
+    pub hash: Arc<str>,
 }
 
 impl Config {
@@ -101,12 +105,16 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let notes = Notes::default();
         let read = Section::root(&notes, &node, &ROOT)
-            .and_then(|root| config(&root, &Secrets { surroundings, folder }));
+            .and_then(|root| config(&root, &Secrets { surroundings, folder }, hash(text)));
         notes.close(read, file)
     }
 }
 
-fn config(root: &Section<'_>, secrets: &Secrets<'_>) -> Result<Config, Told> {
+fn hash(text: &str) -> Arc<str> {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<Config, Told> {
     let kafka = root.must("kafka", |field| kafka::kafka(&field.section(&kafka::KAFKA)?, secrets));
     let mut known = clusters::Known::default();
     let clusters = root.must("clusters", |field| clusters::clusters(field, secrets, &mut known));
@@ -128,6 +136,7 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>) -> Result<Config, Told> {
         dry_run: dry_run?,
         limits,
         work,
+        hash,
     })
 }
 

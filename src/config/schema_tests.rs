@@ -9,7 +9,7 @@ use super::{
     Config, Faults,
     bounds::{EVIDENCE, LIMITS, MAX_EVENT_AGE, VERIFY},
     clusters::CLUSTER,
-    kafka::{KAFKA, TOPIC},
+    kafka::{KAFKA, RESERVED, TOPIC},
     protected::{PRINCIPAL, PROTECTED},
     reader::Keys,
     rules::{RULE, TARGET},
@@ -87,6 +87,14 @@ fn schema_keys() -> BTreeSet<String> {
 fn the_schema_and_the_parser_know_the_same_keys() {
     let keys = |(path, keys): (&str, &Keys)| keys.known.iter().map(|key| join(path, key)).collect::<Vec<_>>();
     assert_eq!(schema_keys(), SECTIONS.into_iter().flat_map(keys).collect());
+}
+
+#[test]
+fn the_schema_refuses_every_reserved_property() {
+    let schema = schema();
+    let refused = &schema["properties"]["kafka"]["properties"]["properties"]["propertyNames"]["not"]["enum"];
+    let refused: BTreeSet<_> = refused.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(refused, RESERVED.map(|(name, _)| name).into());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, io, path::Path};
 
 use secrecy::ExposeSecret;
 
-use super::{Config, Faults, Surroundings, Warning};
+use super::{Config, Faults, RESERVED, Surroundings, Warning};
 use crate::{case::Class, principal::Principal};
 
 /// A machine with these files and variables.
@@ -128,11 +128,28 @@ fn an_address_without_a_password_may_stand_in_clear() {
 
 #[test]
 fn a_property_may_be_written_as_a_number_or_a_flag() {
-    let text =
-        GOOD.replace("group.id: severance", "group.id: severance, session.timeout.ms: 6000, log.queue: true");
+    let text = GOOD.replace(
+        "group.id: severance",
+        "group.id: severance, session.timeout.ms: 6000, socket.keepalive.enable: true",
+    );
     let properties = read(&text).unwrap().0.kafka.properties;
     assert_eq!(properties["session.timeout.ms"].expose_secret(), "6000");
-    assert_eq!(properties["log.queue"].expose_secret(), "true");
+    assert_eq!(properties["socket.keepalive.enable"].expose_secret(), "true");
+}
+
+#[test]
+fn an_instance_may_come_from_the_environment_and_is_checked_without_being_quoted() {
+    let with = |instance: &str| GOOD.replace("  outcomes:", &format!("  instance: {instance}\n  outcomes:"));
+    let config = read(&with("{ env: POD_NAME }")).unwrap().0;
+    assert_eq!(config.kafka.instance.as_deref(), Some("severance-0"));
+    let faults = read(&with("{ env: BILLING_URI }")).unwrap_err().to_string();
+    assert!(faults.contains("is no name") && !faults.contains("hunter2"), "{faults}");
+}
+
+#[test]
+fn the_same_text_has_the_same_hash_and_another_text_another() {
+    assert_eq!(good().hash, good().hash);
+    assert_ne!(good().hash, read(&format!("{GOOD}\n")).unwrap().0.hash);
 }
 
 #[test]
@@ -233,17 +250,7 @@ fn a_rule_is_not_blamed_for_a_cluster_that_could_not_be_read() {
 
 #[test]
 fn every_property_that_correctness_rests_on_is_refused() {
-    for property in [
-        "transactional.id",
-        "enable.idempotence",
-        "acks",
-        "enable.auto.commit",
-        "enable.auto.offset.store",
-        "isolation.level",
-        "partition.assignment.strategy",
-        "group.protocol",
-        "group.instance.id",
-    ] {
+    for (property, _) in RESERVED {
         let faults = broken("group.id: severance", &format!("group.id: severance, {property}: x"));
         assert!(faults.contains("may not be set: "), "{property}: {faults}");
     }
@@ -335,6 +342,7 @@ fn warnings_say_what_works_otherwise_than_it_was_meant() {
             "    - { name: security.hr, accept_types: [\"io.severance.*\"] }\n  outcomes:",
         )
         .replace("group.id: severance", "group.id: severance, auto.offset.reset: latest");
+    let text = text.replace("on: [\"", "on: [\"io.severance.account.reinstated.v1\", \"");
     let text = format!("{text}\ndry_run: true\nprotected: [{{ pattern: \"*@*\" }}]\n");
     let warnings = read(&text).unwrap().1;
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
