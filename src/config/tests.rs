@@ -220,6 +220,28 @@ fn text_that_is_no_yaml_is_refused_with_its_place_and_without_an_excerpt() {
 }
 
 #[test]
+fn a_key_that_is_written_twice_is_refused() {
+    let twice = "outcomes: severance.outcomes\n  outcomes: severance.other";
+    insta::assert_snapshot!(broken("outcomes: severance.outcomes", twice), @"kafka.outcomes: is written twice");
+}
+
+#[test]
+fn anchors_and_merge_keys_are_read_as_yaml_means_them() {
+    let second = "\n  - { <<: *orders, name: billing }\nrules:";
+    let text = GOOD.replace("- { name: orders", "- &orders { name: orders").replace("\nrules:", second);
+    let clusters = read(&text).unwrap_or_else(|faults| panic!("{faults}")).0.clusters;
+    assert_eq!(&*clusters[1].name, "billing");
+    assert_eq!(clusters[1].labels["env"], "prod");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic_or_pass(text in "(kafka|clusters|rules|on|[a-z0-9.:{}\\[\\]\\-,\"'&*!|>#%@ \n]){0,60}") {
+        proptest::prop_assert!(read(&text).is_err());
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let faults = Config::load(Path::new("/etc/severance/other.yaml"), &Machine::new()).unwrap_err();
     insta::assert_snapshot!(faults, @r#"
