@@ -1,4 +1,8 @@
 //! The edge: the only place that names rdkafka and mongodb. Foreign errors stop here.
 
 pub mod kafka_client;
+pub mod kafka_consumer;
 mod kafka_context;
+mod kafka_group;
+mod kafka_handover;
+mod kafka_record;
