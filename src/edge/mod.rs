@@ -5,4 +5,8 @@ pub mod kafka_consumer;
 mod kafka_context;
 mod kafka_group;
 mod kafka_handover;
+pub mod kafka_mock;
+mod kafka_produce;
+pub mod kafka_publisher;
+pub mod kafka_reader;
 mod kafka_record;
