@@ -1,4 +1,5 @@
 //! The kill on real servers: who dies, who must not, and what is said about it.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 
