@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
 pub mod case;
+pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod decode;
