@@ -1,7 +1,9 @@
 //! The command line: one file a command. Each takes its parsed arguments and gives an [`Exit`].
 
+mod publish;
 mod role;
 mod run;
+mod topics;
 
 use std::process::ExitCode;
 
@@ -60,6 +62,10 @@ To see it work on this machine, with nothing set up:  severance demo";
 enum Command {
     /// Listen to the topics and cut off whoever an event names, until told to stop
     Run(run::RunArgs),
+    /// Say what is missing or wrong about the topics, or make them
+    Topics(topics::TopicsArgs),
+    /// Put events on the topic that may say them
+    Publish(publish::PublishArgs),
     /// Print the responder's least-privilege role and user as a script for mongosh
     Role(role::RoleArgs),
 }
@@ -70,6 +76,8 @@ impl Cli {
         telemetry::start(self.log);
         match self.command {
             Command::Run(args) => run::run(&args),
+            Command::Topics(args) => block_on(topics::run(&args)),
+            Command::Publish(args) => block_on(publish::run(&args)),
             Command::Role(args) => role::role(&args),
         }
     }

@@ -117,7 +117,7 @@ pub(super) fn admin(kafka: &Kafka) -> ClientConfig {
 }
 
 /// The most bytes that one record of ours may have.
-pub(super) fn message_max_bytes(kafka: &Kafka) -> usize {
+pub fn message_max_bytes(kafka: &Kafka) -> usize {
     kafka
         .properties
         .get("message.max.bytes")

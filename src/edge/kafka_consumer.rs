@@ -76,7 +76,7 @@ impl Consumer {
     ) -> Result<(Self, Batches, Offsets), ConsumerError> {
         let config = kafka_client::consumer(kafka);
         let handover = Arc::new(Handover::new(batch_max_records));
-        let connection = Arc::new(Connection::new("consumer"));
+        let connection = Arc::new(Connection::logged("consumer"));
         let member = Member::new(handover.clone(), connection.clone());
         let consumer = BaseConsumer::from_config_and_context(&config, member)
             .map_err(|error| ConsumerError::Config(kafka_client::fault(&error, &kafka.properties)))?;

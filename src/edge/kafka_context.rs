@@ -4,12 +4,13 @@
 use std::{
     collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use rdkafka::{
     ClientContext,
     config::RDKafkaLogLevel,
-    consumer::ConsumerContext,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
     producer::ProducerContext,
@@ -46,6 +47,22 @@ impl ClientContext for Watched {
 
 impl ConsumerContext for Watched {}
 
+/// Why the brokers cannot be reached, where librdkafka has said so by now: what it says waits in
+/// its queue until somebody polls.
+pub(super) fn cause(consumer: &BaseConsumer<Watched>, error: &KafkaError) -> String {
+    let connection = &consumer.context().0;
+    for _ in 0..QUEUED {
+        if consumer.poll(Duration::from_millis(1)).is_none() {
+            break;
+        }
+    }
+    connection.cause().unwrap_or_else(|| error.to_string())
+}
+
+/// How many messages of librdkafka's are looked through for a cause; each failed connection
+/// leaves one, a few a second.
+const QUEUED: usize = 100;
+
 /// librdkafka's log. Connection failures come in floods here and are left to [`Connection`], and
 /// properties of the other kind of client are no news: both kinds are built from the same ones.
 pub(super) fn bridge(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -72,7 +89,8 @@ pub(super) fn bridge(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// The troubles of one client with Kafka.
 pub(super) struct Connection {
-    client: &'static str,
+    /// Whose troubles these are in the log; `None` where the caller says it in an error.
+    client: Option<&'static str>,
     state: Mutex<State>,
 }
 
@@ -83,23 +101,34 @@ struct State {
     /// What the brokers refuse us, logged and not over.
     refused: BTreeSet<String>,
     /// Why the last single connection failed: the cause of "all brokers are down".
-    last_failure: String,
+    last_failure: Option<String>,
 }
 
 impl Connection {
     /// `client` says in the log whose troubles these are.
-    pub(super) fn new(client: &'static str) -> Self {
-        Self { client, state: Mutex::default() }
+    pub(super) fn logged(client: &'static str) -> Self {
+        Self { client: Some(client), state: Mutex::default() }
+    }
+
+    /// Logs nothing: for a command that ends with what went wrong.
+    pub(super) fn unlogged() -> Self {
+        Self { client: None, state: Mutex::default() }
     }
 
     /// Something went wrong.
     pub(super) fn trouble(&self, error: &KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
-        let client = self.client;
         let mut state = self.state();
+        let Some(client) = self.client else {
+            // The first cause is the cause; "all brokers are down" is what comes of it.
+            if code != RDKafkaErrorCode::AllBrokersDown {
+                state.last_failure = Some(reason.to_owned());
+            }
+            return;
+        };
         match code {
             RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve => {
-                state.last_failure = reason.to_owned();
+                state.last_failure = Some(reason.to_owned());
                 debug!(client, reason, "a connection to Kafka failed");
             }
             RDKafkaErrorCode::AllBrokersDown => {
@@ -109,7 +138,7 @@ impl Connection {
                 }
             }
             RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL => {
-                state.last_failure = reason.to_owned();
+                state.last_failure = Some(reason.to_owned());
                 if state.unreachable.insert("authentication") {
                     error!(client, reason, "Kafka does not let us in: check sasl.* and ssl.*; trying on");
                 }
@@ -139,7 +168,7 @@ impl Connection {
         let mut state = self.state();
         if !state.unreachable.is_empty() {
             state.unreachable.clear();
-            info!(client = self.client, "Kafka answers again");
+            info!(client = self.client.unwrap_or_default(), "Kafka answers again");
         }
     }
 
@@ -153,8 +182,8 @@ impl Connection {
         !self.state().unreachable.is_empty()
     }
 
-    /// Why the last connection failed; empty where none did.
-    pub(super) fn last_failure(&self) -> String {
+    /// Why the last connection failed, where one did.
+    pub(super) fn cause(&self) -> Option<String> {
         self.state().last_failure.clone()
     }
 
@@ -169,21 +198,21 @@ mod tests {
 
     #[test]
     fn an_outage_begins_once_and_ends_once() {
-        let connection = Connection::new("test");
+        let connection = Connection::logged("test");
         let down = KafkaError::Global(RDKafkaErrorCode::AllBrokersDown);
         let transport = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
         connection.trouble(&transport, "connection refused");
         assert!(!connection.is_unreachable(), "one connection is not all of them");
         connection.trouble(&down, "1/1 brokers are down");
         assert!(connection.is_unreachable());
-        assert_eq!(connection.last_failure(), "connection refused");
+        assert_eq!(connection.cause().as_deref(), Some("connection refused"));
         connection.reached();
         assert!(!connection.is_unreachable());
     }
 
     #[test]
     fn a_missing_topic_is_no_outage() {
-        let connection = Connection::new("test");
+        let connection = Connection::logged("test");
         let unknown = KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition);
         connection.trouble(&unknown, "hr: unknown topic");
         assert!(!connection.is_unreachable());

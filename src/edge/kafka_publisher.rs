@@ -108,7 +108,7 @@ impl<M: Publishable> Publisher<M> {
     /// Whether the brokers can be reached shows later: it is tried for ever.
     pub fn start(kafka: &Kafka) -> Result<Self, PublishError> {
         let config = kafka_client::producer(kafka);
-        let connection = Arc::new(Connection::new("publisher"));
+        let connection = Arc::new(Connection::logged("publisher"));
         let rounds = Rounds::new(&config, connection.clone())
             .map_err(|error| PublishError::Config(kafka_client::fault(&error, &kafka.properties)))?;
         let stop = Arc::new(AtomicBool::new(false));

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{
     kafka_client,
-    kafka_context::{Connection, Watched},
+    kafka_context::{Connection, Watched, cause},
     kafka_record::record,
 };
 use crate::{config::Kafka, ingest::Record};
@@ -69,15 +69,10 @@ impl Reader {
     /// Asks for the topic's partitions and their ends, and begins to read. Blocks for at most ten
     /// seconds a partition.
     pub fn open(kafka: &Kafka, topic: &str, start: Start) -> Result<Self, ReadError> {
-        let context = Watched(Connection::new("reader"));
+        let context = Watched(Connection::logged("reader"));
         let consumer = BaseConsumer::from_config_and_context(&kafka_client::reader(kafka), context)
             .map_err(|error| ReadError::Config(kafka_client::fault(&error, &kafka.properties)))?;
-        let unreachable = |error: KafkaError| {
-            // Callbacks say why, and they only run in a poll.
-            let _nothing = consumer.poll(Duration::ZERO);
-            let cause = consumer.context().0.last_failure();
-            ReadError::Unreachable(if cause.is_empty() { error.to_string() } else { cause })
-        };
+        let unreachable = |error: KafkaError| ReadError::Unreachable(cause(&consumer, &error));
         let metadata = consumer.fetch_metadata(Some(topic), OPENING).map_err(unreachable)?;
         let partitions: Vec<i32> = metadata
             .topics()
