@@ -1,5 +1,6 @@
 //! The command line: one file a command. Each takes its parsed arguments and gives an [`Exit`].
 
+mod demo;
 mod publish;
 mod role;
 mod run;
@@ -62,6 +63,8 @@ To see it work on this machine, with nothing set up:  severance demo";
 enum Command {
     /// Listen to the topics and cut off whoever an event names, until told to stop
     Run(run::RunArgs),
+    /// See it work: real servers on this machine, three events, nothing to set up
+    Demo(demo::DemoArgs),
     /// Say what is missing or wrong about the topics, or make them
     Topics(topics::TopicsArgs),
     /// Put events on the topic that may say them
@@ -73,8 +76,11 @@ enum Command {
 impl Cli {
     /// Carries out the command.
     pub fn execute(self) -> Exit {
-        telemetry::start(self.log);
+        // The demo talks to a person itself; its log shows only what goes wrong.
+        let level = if matches!(self.command, Command::Demo(_)) { "error" } else { "warn,severance=info" };
+        telemetry::start(self.log, level);
         match self.command {
+            Command::Demo(args) => block_on(demo::run(&args)),
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
             Command::Publish(args) => block_on(publish::run(&args)),
