@@ -75,7 +75,8 @@ pub struct Config {
     pub limits: Limits,
     /// How a batch is worked on.
     pub work: Work,
-    /// SHA-256 of the file's text, which holds no secret: which configuration decided.
+    /// Which configuration this is: the first 16 hex digits of its text's SHA-256. Secrets stand
+    /// elsewhere and are not part of it.
     pub hash: Arc<str>,
 }
 
@@ -111,7 +112,8 @@ impl Config {
 }
 
 fn hash(text: &str) -> Arc<str> {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
 fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<Config, Told> {

@@ -2,6 +2,7 @@
 
 pub mod mongo_cluster;
 mod mongo_error;
+pub mod mongo_lab;
 pub mod mongo_member;
 mod mongo_survey;
 mod mongo_users;

@@ -1,8 +1,10 @@
 //! Claims about `decode` as a whole, by way of records as Kafka hands them over.
 
 mod bodies;
+mod laws;
 mod modes;
 mod schemas;
+mod senders;
 
 use serde_json::{Value, json};
 

@@ -238,3 +238,18 @@ fn a_mebibyte_is_read() {
     data["note"] = json!("x".repeat(1 << 20));
     assert_eq!(trigger(binary(COMPROMISED, &data)).data, data);
 }
+
+#[test]
+fn a_reason_is_the_same_word_everywhere() {
+    for reason in [
+        PoisonReason::Empty,
+        PoisonReason::NotACloudEvent,
+        PoisonReason::BatchMode,
+        PoisonReason::MalformedJson,
+        PoisonReason::InvalidAttribute,
+        PoisonReason::InvalidData,
+        PoisonReason::Panicked,
+    ] {
+        assert_eq!(json!(reason), reason.name());
+    }
+}
