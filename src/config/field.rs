@@ -67,6 +67,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Whether nothing is written, or `null`.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self.node.value, Value::Nothing)
+    }
+
     /// Whether it is a map.
     pub(super) fn is_map(&self) -> bool {
         matches!(self.node.value, Value::Map(_))
@@ -214,8 +219,8 @@ impl<'a> Field<'a> {
 
     /// Notes that it should be something else. Its value is not quoted: it may be a secret.
     pub(super) fn expected(&self, what: &str) -> Told {
-        let message = format!("is {}", self.kind());
-        self.wrong(message, format!("write {what}"))
+        let instead = if self.is_nothing() && !self.key.is_empty() { ", or remove the key" } else { "" };
+        self.wrong(format!("is {}", self.kind()), format!("write {what}{instead}"))
     }
 
     fn kind(&self) -> &'static str {

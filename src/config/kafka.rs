@@ -46,7 +46,7 @@ const SECRET_PROPERTIES: [&str; 4] =
 
 pub(super) fn kafka(section: &Section<'_>, secrets: &Secrets<'_>) -> Result<Kafka, Told> {
     let properties = section.must("properties", |field| properties(field, secrets));
-    let instance = section.maybe("instance", |field| instance(field, secrets));
+    let instance = section.or("instance", None, |field| instance(field, secrets));
     let delivery = section.or("delivery", (), delivery);
     let mut names = Names::default();
     let topics = section.must("topics", |field| field.some(|entry| topic(entry, &mut names)));
@@ -112,16 +112,21 @@ fn property(name: &str, value: Field<'_>, secrets: &Secrets<'_>) -> Result<Secre
     Ok(text)
 }
 
-/// A name of this process; where many share one configuration, the environment gives it.
-fn instance(field: Field<'_>, secrets: &Secrets<'_>) -> Result<String, Told> {
+/// A name of this process, or none; where many share one configuration, the environment gives it.
+fn instance(field: Field<'_>, secrets: &Secrets<'_>) -> Result<Option<String>, Told> {
+    if field.is_nothing() {
+        return Ok(None);
+    }
     if !field.is_map() {
-        return field.name();
+        return field.name().map(Some);
     }
     // What a file holds is not quoted, even where it should be no more than a name.
     let name = secrets.secret(field.clone())?;
-    is_name(name.expose_secret())
-        .then(|| name.expose_secret().to_owned())
-        .ok_or_else(|| field.wrong("leads to something that is no name", NAME))
+    if is_name(name.expose_secret()) {
+        Ok(Some(name.expose_secret().to_owned()))
+    } else {
+        Err(field.wrong("leads to something that is no name", NAME))
+    }
 }
 
 fn delivery(field: Field<'_>) -> Result<(), Told> {

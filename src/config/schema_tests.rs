@@ -183,6 +183,16 @@ fn both_refuse_what_has_the_wrong_type_at_any_key() {
 }
 
 #[test]
+fn both_refuse_an_empty_value_at_any_key_but_instance() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    for broken in changed(&quick_example(), &|_| Value::Null) {
+        let allowed = broken["kafka"].get("instance").is_some_and(Value::is_null);
+        assert_eq!(validator.is_valid(&broken), allowed, "schema: {broken}");
+        assert_eq!(read(&broken.to_string()).is_ok(), allowed, "parser: {broken}");
+    }
+}
+
+#[test]
 fn both_refuse_an_unknown_key_in_every_section() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     let add_a_key = |value: &Value| {

@@ -170,9 +170,15 @@ fn a_number_where_a_text_belongs_is_not_guessed_at() {
 }
 
 #[test]
-fn a_null_is_a_key_that_is_left_out() {
+fn an_empty_condition_does_not_mean_always_nor_an_empty_place_everywhere() {
+    let keys = "    class: compromise\n    when:\n    clusters:\n    dry_run: null\n";
+    insta::assert_snapshot!(broken("    class: compromise\n", keys), @r#"
+    rules[0].when: is empty
+    rules[0].clusters: is empty
+    rules[0].dry_run: is empty
+    "#);
+    insta::assert_snapshot!(broken("outcomes: severance.outcomes", "outcomes: null"), @"kafka.outcomes: is empty");
     assert!(read(&GOOD.replace("  outcomes:", "  instance: null\n  outcomes:")).is_ok());
-    insta::assert_snapshot!(broken("outcomes: severance.outcomes", "outcomes: null"), @"kafka.outcomes: is missing");
 }
 
 #[test]
