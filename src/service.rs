@@ -63,7 +63,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     tokio::pin!(work);
     let ended = tokio::select! {
         ended = &mut work => ended,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = told(&mut stop) => {
             tracing::info!(within = ?drain, "draining: no more records are taken");
             consumer.stop();
             match timeout(drain, &mut work).await {
@@ -80,6 +80,11 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     closed.map_err(|_| ServiceError::NotDrained(drain))??;
     tracing::info!("drained: everything that was taken is published and committed");
     Ok(())
+}
+
+/// Waits until told to stop. Who can no longer tell us counts as having done so.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 async fn serve(
