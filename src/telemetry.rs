@@ -14,10 +14,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log. `RUST_LOG` overrides the level; drivers are kept to warnings, and never log
-/// commands or payloads at that level.
-pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,severance=info"));
+/// Starts the log at this level, unless `RUST_LOG` says otherwise. Drivers are kept to warnings, and
+/// never log commands or payloads at that level.
+pub fn start(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second start (in tests) keeps the first.
     let _ = match format {

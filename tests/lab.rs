@@ -1,5 +1,6 @@
 //! The lab keeps its promises: workloads run and feel a kill, and nothing outlives the process that
 //! started it.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 

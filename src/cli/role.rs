@@ -42,10 +42,16 @@ fn script(user: &str, sharded: bool, external: bool) -> String {
     line("const privileges = [");
     for privilege in NEEDED.iter().chain(sharded.then_some(&NEEDED_SHARDED)) {
         line(&format!("  // {}", privilege.purpose));
-        line(&format!("  {{ resource: {}, actions: [\"{}\"] }},", privilege.resource.document(), privilege.action));
+        line(&format!(
+            "  {{ resource: {}, actions: [\"{}\"] }},",
+            privilege.resource.document(),
+            privilege.action
+        ));
     }
     line("];");
-    line(&format!("if (admin.getRole(\"{ROLE}\")) admin.updateRole(\"{ROLE}\", {{ privileges, roles: [] }});"));
+    line(&format!(
+        "if (admin.getRole(\"{ROLE}\")) admin.updateRole(\"{ROLE}\", {{ privileges, roles: [] }});"
+    ));
     line(&format!("else admin.createRole({{ role: \"{ROLE}\", privileges, roles: [] }});"));
     let (database, password) = match external {
         true => ("$external", ""),

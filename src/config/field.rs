@@ -20,8 +20,14 @@ pub(super) struct Field<'a> {
     node: &'a Node,
 }
 
-/// Kafka's limit for the name of a topic.
-const MAX_NAME: usize = 249;
+/// What a name is.
+pub(super) const NAME: &str = "use letters, digits, `.`, `_` and `-`, at most 249 of them";
+
+/// What Kafka allows in the name of a topic is a name for everything here.
+pub(super) fn is_name(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=249).contains(&text.len()) && text.bytes().all(legal) && text != "." && text != ".."
+}
 
 impl<'a> Field<'a> {
     /// The value at `key`.
@@ -61,6 +67,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Whether nothing is written, or `null`.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self.node.value, Value::Nothing)
+    }
+
     /// Whether it is a map.
     pub(super) fn is_map(&self) -> bool {
         matches!(self.node.value, Value::Map(_))
@@ -87,22 +98,10 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A name for topics, clusters, rules and instances: what Kafka allows in a topic's name.
+    /// A name for topics, clusters, rules and instances.
     pub(super) fn name(self) -> Result<String, Told> {
         let name = self.clone().text()?;
-        self.named(&name)
-    }
-
-    /// Its value is `name`, if that is a name.
-    pub(super) fn named(self, name: &str) -> Result<String, Told> {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.len() > MAX_NAME || !name.chars().all(legal) || name == "." || name == ".." {
-            return Err(self.wrong(
-                format!("`{name}` is no name"),
-                format!("use letters, digits, `.`, `_` and `-`, at most {MAX_NAME} of them"),
-            ));
-        }
-        Ok(name.to_owned())
+        if is_name(&name) { Ok(name) } else { Err(self.wrong(format!("`{name}` is no name"), NAME)) }
     }
 
     /// `true` or `false`.
@@ -220,8 +219,8 @@ impl<'a> Field<'a> {
 
     /// Notes that it should be something else. Its value is not quoted: it may be a secret.
     pub(super) fn expected(&self, what: &str) -> Told {
-        let message = format!("is {}", self.kind());
-        self.wrong(message, format!("write {what}"))
+        let instead = if self.is_nothing() && !self.key.is_empty() { ", or remove the key" } else { "" };
+        self.wrong(format!("is {}", self.kind()), format!("write {what}{instead}"))
     }
 
     fn kind(&self) -> &'static str {

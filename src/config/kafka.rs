@@ -8,8 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Kafka,
     fault::Told,
+    field::{Field, NAME, is_name},
     names::Names,
-    reader::{Field, Keys, Section},
+    reader::{Keys, Section},
     secret::Secrets,
 };
 use crate::ingest::{NAMED_ONLY, TopicTrust};
@@ -21,19 +22,22 @@ pub(super) const KAFKA: Keys = Keys {
 
 pub(super) const TOPIC: Keys = Keys { known: &["name", "accept_types", "accept_sources"], later: &[] };
 
-/// Properties on which correctness rests, and why they are not the user's to set.
-const OURS: [(&str, &str); 11] = [
-    ("transactional.id", "two processes with one id would fence each other"),
+/// Properties that are not the user's to set, and why: correctness rests on them.
+pub const RESERVED: [(&str, &str); 14] = [
+    ("transactional.id", "it is derived from `kafka.instance`"),
+    ("group.instance.id", "it is derived from `kafka.instance`"),
     ("enable.idempotence", "an outcome must be neither lost nor doubled"),
     ("acks", "an outcome must not be lost with one broker"),
     ("request.required.acks", "an outcome must not be lost with one broker"),
     ("enable.auto.commit", "an offset is committed only after its outcome"),
     ("auto.commit.enable", "an offset is committed only after its outcome"),
-    ("enable.auto.offset.store", "an offset is stored only after its outcome"),
+    ("enable.auto.offset.store", "an offset is committed only after its outcome"),
     ("isolation.level", "an event of an aborted transaction never happened and must cut nobody"),
     ("partition.assignment.strategy", "a rebalance must not stop the partitions that stay"),
     ("group.protocol", "only the classic protocol takes over quickly after a crash"),
-    ("group.instance.id", "it is derived from `kafka.instance`"),
+    ("enable.partition.eof", "it is a matter of how records are read here"),
+    ("log.queue", "it is how librdkafka's log reaches ours"),
+    ("metadata.broker.list", "it is a second name of `bootstrap.servers`"),
 ];
 
 /// Properties that are a secret although their name does not say so.
@@ -42,7 +46,7 @@ const SECRET_PROPERTIES: [&str; 4] =
 
 pub(super) fn kafka(section: &Section<'_>, secrets: &Secrets<'_>) -> Result<Kafka, Told> {
     let properties = section.must("properties", |field| properties(field, secrets));
-    let instance = section.maybe("instance", |field| instance(field, secrets));
+    let instance = section.or("instance", None, |field| instance(field, secrets));
     let delivery = section.or("delivery", (), delivery);
     let mut names = Names::default();
     let topics = section.must("topics", |field| field.some(|entry| topic(entry, &mut names)));
@@ -85,9 +89,10 @@ fn properties(field: Field<'_>, secrets: &Secrets<'_>) -> Result<(Properties, St
 }
 
 fn property(name: &str, value: Field<'_>, secrets: &Secrets<'_>) -> Result<SecretString, Told> {
-    if let Some((_, reason)) = OURS.iter().find(|(ours, _)| *ours == name) {
+    if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
         let fix = match name {
             "transactional.id" | "group.instance.id" => "remove it and write `kafka.instance`",
+            "metadata.broker.list" => "write `bootstrap.servers`",
             _ => "remove it; Severance sets it",
         };
         return Err(value.wrong(format!("may not be set: {reason}"), fix));
@@ -107,13 +112,21 @@ fn property(name: &str, value: Field<'_>, secrets: &Secrets<'_>) -> Result<Secre
     Ok(text)
 }
 
-/// A name of this process; where many share one configuration, the environment gives it.
-fn instance(field: Field<'_>, secrets: &Secrets<'_>) -> Result<String, Told> {
-    if !field.is_map() {
-        return field.name();
+/// A name of this process, or none; where many share one configuration, the environment gives it.
+fn instance(field: Field<'_>, secrets: &Secrets<'_>) -> Result<Option<String>, Told> {
+    if field.is_nothing() {
+        return Ok(None);
     }
+    if !field.is_map() {
+        return field.name().map(Some);
+    }
+    // What a file holds is not quoted, even where it should be no more than a name.
     let name = secrets.secret(field.clone())?;
-    field.named(name.expose_secret())
+    if is_name(name.expose_secret()) {
+        Ok(Some(name.expose_secret().to_owned()))
+    } else {
+        Err(field.wrong("leads to something that is no name", NAME))
+    }
 }
 
 fn delivery(field: Field<'_>) -> Result<(), Told> {

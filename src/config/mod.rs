@@ -23,6 +23,7 @@ mod secret;
 mod tests;
 
 pub use fault::{Fault, Faults, Place, Warning};
+pub use kafka::RESERVED;
 pub use secret::{Process, Surroundings};
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};

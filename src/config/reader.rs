@@ -16,7 +16,7 @@ pub(super) use super::field::Field;
 
 use super::{
     fault::{Fault, Notes, Place, Told},
-    node::{Key, Node, Value},
+    node::{Key, Node},
 };
 
 /// The keys of a section.
@@ -76,7 +76,7 @@ impl<'a> Section<'a> {
         self.field(key).map_or(Ok(default), read)
     }
 
-    /// A key that may be left out, or be `null`.
+    /// A key that may be left out.
     pub(super) fn maybe<T>(
         &self,
         key: &str,
@@ -95,10 +95,11 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The value of `key`, if there is one.
+    /// The value of `key`, if it is written. An empty one is not the same as none: `when:` with
+    /// nothing behind it must not mean always, nor `clusters:` everywhere.
     pub(super) fn field(&self, key: &str) -> Option<Field<'a>> {
         let (_, node) = self.entries.iter().find(|(written, _)| written.name == key)?;
-        (!matches!(node.value, Value::Nothing)).then(|| Field::at(self.notes, path(&self.key, key), node))
+        Some(Field::at(self.notes, path(&self.key, key), node))
     }
 
     /// Notes what is wrong with `key`, whether it is written or not.

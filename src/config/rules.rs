@@ -1,5 +1,7 @@
 //! `rules`: read here, compiled in `decide`.
 
+use globset::Glob;
+
 use super::{
     clusters::{Known, labels},
     fault::Told,
@@ -57,7 +59,7 @@ fn rule(entry: Field<'_>, names: &mut Names, known: &Known) -> Result<Rule, Told
     let section = entry.section(&RULE)?;
     let name = section.must("name", |field| names.add(field, "rules"));
     let class = section.must("class", |field| field.one_of(&Class::ALL.map(|class| (class.name(), class))));
-    let on = section.must("on", |field| field.some(Field::glob));
+    let on = section.must("on", |field| field.some(event_type));
     let when = section.maybe("when", Field::text);
     let target = section.must("target", target);
     let clusters = section.maybe("clusters", |field| field.some(|entry| selector(entry, known)));
@@ -93,6 +95,21 @@ fn compile(section: &Section<'_>, spec: RuleSpec, known: &Known) -> Result<Rule,
         }
         told.unwrap_or_else(|| section.wrong("name", "does not compile, and nobody knows why", None))
     })
+}
+
+/// What Severance answers by itself, before any rule.
+const BUILT_IN: [&str; 3] = [
+    "io.severance.account.reinstated.",
+    "io.severance.termination.approved.",
+    "io.severance.termination.denied.",
+];
+
+fn event_type(field: Field<'_>) -> Result<Glob, Told> {
+    let glob = field.clone().glob()?;
+    if BUILT_IN.iter().any(|prefix| glob.glob().starts_with(prefix)) {
+        field.warn("is built in and never reaches a rule", "remove it");
+    }
+    Ok(glob)
 }
 
 fn target(field: Field<'_>) -> Result<TargetSpec, Told> {

@@ -9,7 +9,7 @@ use super::{
     Config, Faults,
     bounds::{EVIDENCE, LIMITS, MAX_EVENT_AGE, VERIFY},
     clusters::CLUSTER,
-    kafka::{KAFKA, TOPIC},
+    kafka::{KAFKA, RESERVED, TOPIC},
     protected::{PRINCIPAL, PROTECTED},
     reader::Keys,
     rules::{RULE, TARGET},
@@ -46,6 +46,13 @@ fn example() -> Value {
     serde_saphyr::from_str(EXAMPLE).unwrap()
 }
 
+/// The example without the default rules, which are compiled for each of the many documents here.
+fn quick_example() -> Value {
+    let mut example = example();
+    example["default_rules"] = json!(false);
+    example
+}
+
 fn read(text: &str) -> Result<Config, Faults> {
     Config::parse(text, Path::new("/etc/severance/severance.yaml"), &Machine::new()).map(|(config, _)| config)
 }
@@ -77,7 +84,9 @@ fn walk(root: &Value, at: &Value, path: &str, see: &mut impl FnMut(&str, &Value)
 
 fn schema_keys() -> BTreeSet<String> {
     let (schema, mut keys) = (schema(), BTreeSet::new());
-    walk(&schema, &schema, "", &mut |path, _| drop(keys.insert(path.to_owned())));
+    walk(&schema, &schema, "", &mut |path, _| {
+        keys.insert(path.to_owned());
+    });
     keys
 }
 
@@ -85,6 +94,14 @@ fn schema_keys() -> BTreeSet<String> {
 fn the_schema_and_the_parser_know_the_same_keys() {
     let keys = |(path, keys): (&str, &Keys)| keys.known.iter().map(|key| join(path, key)).collect::<Vec<_>>();
     assert_eq!(schema_keys(), SECTIONS.into_iter().flat_map(keys).collect());
+}
+
+#[test]
+fn the_schema_refuses_every_reserved_property() {
+    let schema = schema();
+    let refused = &schema["properties"]["kafka"]["properties"]["properties"]["propertyNames"]["not"]["enum"];
+    let refused: BTreeSet<_> = refused.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(refused, RESERVED.map(|(name, _)| name).into());
 }
 
 #[test]
@@ -159,9 +176,19 @@ fn changed(value: &Value, change: &impl Fn(&Value) -> Value) -> Vec<Value> {
 fn both_refuse_what_has_the_wrong_type_at_any_key() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     // No key takes a list of lists, so this shows that each is really looked at.
-    for broken in changed(&example(), &|_| json!([[]])) {
+    for broken in changed(&quick_example(), &|_| json!([[]])) {
         assert!(!validator.is_valid(&broken), "schema: {broken}");
         assert!(read(&broken.to_string()).is_err(), "parser: {broken}");
+    }
+}
+
+#[test]
+fn both_refuse_an_empty_value_at_any_key_but_instance() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    for broken in changed(&quick_example(), &|_| Value::Null) {
+        let allowed = broken["kafka"].get("instance").is_some_and(Value::is_null);
+        assert_eq!(validator.is_valid(&broken), allowed, "schema: {broken}");
+        assert_eq!(read(&broken.to_string()).is_ok(), allowed, "parser: {broken}");
     }
 }
 
@@ -174,7 +201,7 @@ fn both_refuse_an_unknown_key_in_every_section() {
         Value::Object(map)
     };
     let mut refused = BTreeSet::new();
-    for broken in changed(&example(), &add_a_key) {
+    for broken in changed(&quick_example(), &add_a_key) {
         let Err(faults) = read(&broken.to_string()) else { continue };
         for fault in faults.iter().filter(|fault| fault.message == "is no key that we know") {
             refused.insert(section_of(&fault.key));
@@ -264,7 +291,7 @@ fn both_refuse_the_same_values() {
         ("/verify/rounds", vec![json!(0), json!(11)]),
     ] {
         for value in values {
-            let mut broken = example();
+            let mut broken = quick_example();
             *broken.pointer_mut(pointer).unwrap() = value.clone();
             assert!(!validator.is_valid(&broken), "schema: {pointer} = {value}");
             assert!(read(&broken.to_string()).is_err(), "parser: {pointer} = {value}");

@@ -4,7 +4,7 @@ use std::{collections::HashMap, io, path::Path};
 
 use secrecy::ExposeSecret;
 
-use super::{Config, Faults, Surroundings, Warning};
+use super::{Config, Faults, RESERVED, Surroundings, Warning};
 use crate::{case::Class, principal::Principal};
 
 /// A machine with these files and variables.
@@ -128,11 +128,28 @@ fn an_address_without_a_password_may_stand_in_clear() {
 
 #[test]
 fn a_property_may_be_written_as_a_number_or_a_flag() {
-    let text =
-        GOOD.replace("group.id: severance", "group.id: severance, session.timeout.ms: 6000, log.queue: true");
+    let text = GOOD.replace(
+        "group.id: severance",
+        "group.id: severance, session.timeout.ms: 6000, socket.keepalive.enable: true",
+    );
     let properties = read(&text).unwrap().0.kafka.properties;
     assert_eq!(properties["session.timeout.ms"].expose_secret(), "6000");
-    assert_eq!(properties["log.queue"].expose_secret(), "true");
+    assert_eq!(properties["socket.keepalive.enable"].expose_secret(), "true");
+}
+
+#[test]
+fn an_instance_may_come_from_the_environment_and_is_checked_without_being_quoted() {
+    let with = |instance: &str| GOOD.replace("  outcomes:", &format!("  instance: {instance}\n  outcomes:"));
+    let config = read(&with("{ env: POD_NAME }")).unwrap().0;
+    assert_eq!(config.kafka.instance.as_deref(), Some("severance-0"));
+    let faults = read(&with("{ env: BILLING_URI }")).unwrap_err().to_string();
+    assert!(faults.contains("is no name") && !faults.contains("hunter2"), "{faults}");
+}
+
+#[test]
+fn the_same_text_has_the_same_hash_and_another_text_another() {
+    assert_eq!(good().hash, good().hash);
+    assert_ne!(good().hash, read(&format!("{GOOD}\n")).unwrap().0.hash);
 }
 
 #[test]
@@ -153,9 +170,15 @@ fn a_number_where_a_text_belongs_is_not_guessed_at() {
 }
 
 #[test]
-fn a_null_is_a_key_that_is_left_out() {
+fn an_empty_condition_does_not_mean_always_nor_an_empty_place_everywhere() {
+    let keys = "    class: compromise\n    when:\n    clusters:\n    dry_run: null\n";
+    insta::assert_snapshot!(broken("    class: compromise\n", keys), @r#"
+    rules[0].when: is empty
+    rules[0].clusters: is empty
+    rules[0].dry_run: is empty
+    "#);
+    insta::assert_snapshot!(broken("outcomes: severance.outcomes", "outcomes: null"), @"kafka.outcomes: is empty");
     assert!(read(&GOOD.replace("  outcomes:", "  instance: null\n  outcomes:")).is_ok());
-    insta::assert_snapshot!(broken("outcomes: severance.outcomes", "outcomes: null"), @"kafka.outcomes: is missing");
 }
 
 #[test]
@@ -203,6 +226,28 @@ fn text_that_is_no_yaml_is_refused_with_its_place_and_without_an_excerpt() {
 }
 
 #[test]
+fn a_key_that_is_written_twice_is_refused() {
+    let twice = "outcomes: severance.outcomes\n  outcomes: severance.other";
+    insta::assert_snapshot!(broken("outcomes: severance.outcomes", twice), @"kafka.outcomes: is written twice");
+}
+
+#[test]
+fn anchors_and_merge_keys_are_read_as_yaml_means_them() {
+    let second = "\n  - { <<: *orders, name: billing }\nrules:";
+    let text = GOOD.replace("- { name: orders", "- &orders { name: orders").replace("\nrules:", second);
+    let clusters = read(&text).unwrap_or_else(|faults| panic!("{faults}")).0.clusters;
+    assert_eq!(&*clusters[1].name, "billing");
+    assert_eq!(clusters[1].labels["env"], "prod");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic_or_pass(text in "(kafka|clusters|rules|on|[a-z0-9.:{}\\[\\]\\-,\"'&*!|>#%@ \n]){0,60}") {
+        proptest::prop_assert!(read(&text).is_err());
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let faults = Config::load(Path::new("/etc/severance/other.yaml"), &Machine::new()).unwrap_err();
     insta::assert_snapshot!(faults, @r#"
@@ -233,17 +278,7 @@ fn a_rule_is_not_blamed_for_a_cluster_that_could_not_be_read() {
 
 #[test]
 fn every_property_that_correctness_rests_on_is_refused() {
-    for property in [
-        "transactional.id",
-        "enable.idempotence",
-        "acks",
-        "enable.auto.commit",
-        "enable.auto.offset.store",
-        "isolation.level",
-        "partition.assignment.strategy",
-        "group.protocol",
-        "group.instance.id",
-    ] {
+    for (property, _) in RESERVED {
         let faults = broken("group.id: severance", &format!("group.id: severance, {property}: x"));
         assert!(faults.contains("may not be set: "), "{property}: {faults}");
     }
@@ -335,6 +370,7 @@ fn warnings_say_what_works_otherwise_than_it_was_meant() {
             "    - { name: security.hr, accept_types: [\"io.severance.*\"] }\n  outcomes:",
         )
         .replace("group.id: severance", "group.id: severance, auto.offset.reset: latest");
+    let text = text.replace("on: [\"", "on: [\"io.severance.account.reinstated.v1\", \"");
     let text = format!("{text}\ndry_run: true\nprotected: [{{ pattern: \"*@*\" }}]\n");
     let warnings = read(&text).unwrap().1;
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();

@@ -1,5 +1,18 @@
 //! The edge: the only place that names rdkafka and mongodb. Foreign errors stop here.
 
+pub mod kafka_admin;
+pub mod kafka_client;
+pub mod kafka_consumer;
+mod kafka_context;
+mod kafka_group;
+mod kafka_handover;
+pub mod kafka_mock;
+mod kafka_produce;
+pub mod kafka_publisher;
+pub mod kafka_reader;
+mod kafka_record;
+pub mod kafka_send;
+pub mod kafka_topics;
 pub mod mongo_cluster;
 mod mongo_error;
 pub mod mongo_lab;

@@ -77,6 +77,14 @@ impl Origin {
         }
     }
 
+    /// The offset on its trigger partition, where it came from one.
+    pub fn offset(&self) -> Option<i64> {
+        match self {
+            Self::Kafka { offset, .. } => Some(*offset),
+            Self::Job { .. } | Self::Local => None,
+        }
+    }
+
     /// Whether both stand for the same record.
     pub fn same_position(&self, other: &Self) -> bool {
         self.position() == other.position()
@@ -101,6 +109,14 @@ pub struct Header {
     pub name: String,
     /// The header's value; `None` is Kafka's null.
     pub value: Option<Vec<u8>>,
+}
+
+impl Header {
+    /// Stands where a header could not be read because its name is not UTF-8: the name is U+FFFD,
+    /// the replacement character, which no attribute of an event has, and the value is null.
+    pub fn unreadable() -> Self {
+        Self { name: char::REPLACEMENT_CHARACTER.into(), value: None }
+    }
 }
 
 /// Bytes with a position. Its `Debug` form shows no payload.

@@ -38,7 +38,7 @@ impl Circuits {
         tokio::spawn(async move {
             let mut delays = Delays::between(FIRST_PROBE, LONGEST_PROBE);
             loop {
-                tokio::time::sleep(delays.next()).await;
+                tokio::time::sleep(delays.next_delay()).await;
                 if let Ok(Ok(_)) = tokio::time::timeout(PROBE_TIMEOUT, member.hello()).await {
                     circuits.open().remove(member.host());
                     tracing::info!(node = member.host(), "node answers again");

@@ -155,7 +155,7 @@ async fn run<M: Member>(
         } else {
             timeout_at(deadline, attempt.cut()).await
         };
-        let again_at = Instant::now() + delays.next();
+        let again_at = Instant::now() + delays.next_delay();
         match ended {
             Ok(Ok(())) => break,
             Ok(Err(error)) => {
@@ -337,7 +337,7 @@ impl<M: Member> Attempt<'_, M> {
                 }
                 Next::Kill if self.run.watch.left().is_empty() => return Ok(()),
                 Next::Kill | Next::Wait => {
-                    if !self.pause(delays.next()).await {
+                    if !self.pause(delays.next_delay()).await {
                         return Ok(());
                     }
                 }

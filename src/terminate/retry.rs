@@ -23,7 +23,7 @@ impl Delays {
     }
 
     /// The next delay.
-    pub fn next(&mut self) -> Duration {
+    pub fn next_delay(&mut self) -> Duration {
         self.0.next_backoff().unwrap_or(self.0.max_interval)
     }
 }
@@ -36,8 +36,8 @@ mod tests {
     fn delays_grow_to_the_longest_and_never_end() {
         let (first, longest) = (Duration::from_millis(10), Duration::from_millis(200));
         let mut delays = Delays::between(first, longest);
-        assert!(delays.next() <= first.mul_f64(1.31));
-        assert!((0..100).map(|_| delays.next()).all(|delay| delay <= longest.mul_f64(1.31)));
-        assert!(delays.next() >= longest.mul_f64(0.69));
+        assert!(delays.next_delay() <= first.mul_f64(1.31));
+        assert!((0..100).map(|_| delays.next_delay()).all(|delay| delay <= longest.mul_f64(1.31)));
+        assert!(delays.next_delay() >= longest.mul_f64(0.69));
     }
 }

@@ -1,0 +1,143 @@
+//! `severance topics`: whether the topics are there and as they should be, and the fix.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use super::Exit;
+use crate::{
+    config::Kafka,
+    edge::{
+        kafka_admin::{Admin, AdminError, Wanted},
+        kafka_client,
+        kafka_topics::{self, Judged, Verdict},
+    },
+};
+
+/// Shows the topics and what is missing or wrong about them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TopicsArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Create the topics that are missing.
+    #[arg(long)]
+    pub create: bool,
+    /// How many partitions a created topic gets [default: the broker's].
+    #[arg(long, value_name = "N", requires = "create", value_parser = clap::value_parser!(u16).range(1..))]
+    pub partitions: Option<u16>,
+    /// How many replicas a created topic gets [default: the broker's].
+    #[arg(long, value_name = "N", requires = "create", value_parser = clap::value_parser!(u16).range(1..))]
+    pub replication: Option<u16>,
+}
+
+/// The command.
+pub async fn run(args: &TopicsArgs) -> Exit {
+    match super::load(&args.config) {
+        Ok(config) => topics(&config.kafka, args, &mut io::stdout().lock()).await,
+        Err(exit) => exit,
+    }
+}
+
+/// The command with its configuration read; what it finds goes to `out`, what prevents it to
+/// standard error.
+pub async fn topics(kafka: &Kafka, args: &TopicsArgs, out: &mut impl Write) -> Exit {
+    let faults = kafka_client::validate(kafka);
+    if !faults.is_empty() {
+        for fault in faults {
+            eprintln!("severance: kafka.properties: {fault}");
+        }
+        return Exit::Usage;
+    }
+    match look_and_create(kafka, args, out).await {
+        Ok(exit) => exit,
+        Err(Ended::Kafka(error)) => {
+            eprintln!("severance: {error}");
+            match error {
+                AdminError::Config(_) => Exit::Usage,
+                AdminError::Unreachable(_) | AdminError::Refused(_) => Exit::Failed,
+            }
+        }
+        Err(Ended::Output(error)) => {
+            eprintln!("severance: cannot write: {error}");
+            Exit::OurFault
+        }
+    }
+}
+
+/// Why the command ended early.
+enum Ended {
+    Kafka(AdminError),
+    Output(io::Error),
+}
+
+impl From<AdminError> for Ended {
+    fn from(error: AdminError) -> Self {
+        Self::Kafka(error)
+    }
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+async fn look_and_create(kafka: &Kafka, args: &TopicsArgs, out: &mut impl Write) -> Result<Exit, Ended> {
+    let needed = kafka_topics::needed(kafka);
+    let names: Vec<String> = needed.iter().map(|(name, _)| name.clone()).collect();
+    let admin = Admin::new(kafka)?;
+    let seen = admin.look(&names).await?;
+    let judged = kafka_topics::judge(&needed, &seen, kafka_client::message_max_bytes(kafka));
+    table(&judged, out)?;
+    let missing: Vec<Wanted> = judged
+        .iter()
+        .filter(|topic| topic.verdict() == Verdict::Missing)
+        .map(|topic| Wanted {
+            name: topic.name.clone(),
+            partitions: args.partitions,
+            replication: args.replication,
+        })
+        .collect();
+    let mut exit =
+        if judged.iter().any(|topic| topic.verdict() == Verdict::Wrong) { Exit::Failed } else { Exit::Done };
+    if missing.is_empty() {
+        return Ok(exit);
+    }
+    if !args.create {
+        return Ok(Exit::Failed);
+    }
+    for (name, created) in admin.create(&missing).await? {
+        match created {
+            Ok(()) => writeln!(out, "created {name}")?,
+            Err(reason) => {
+                exit = Exit::Failed;
+                writeln!(out, "not created {name}: {reason}")?;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn table(judged: &[Judged], out: &mut impl Write) -> io::Result<()> {
+    let width = judged.iter().map(|topic| topic.name.len()).max().unwrap_or(0).max("TOPIC".len());
+    writeln!(out, "{:width$}  {:12}  PARTITIONS  REPLICATION  STATE", "TOPIC", "ROLE")?;
+    for topic in judged {
+        let number = |number: Option<usize>| number.map_or("-".to_owned(), |number| number.to_string());
+        writeln!(
+            out,
+            "{:width$}  {:12}  {:10}  {:11}  {}",
+            topic.name,
+            topic.role.name(),
+            number(topic.topic.as_ref().map(|topic| topic.partitions)),
+            number(topic.topic.as_ref().map(|topic| topic.replication)),
+            topic.verdict().name(),
+        )?;
+        for finding in &topic.findings {
+            writeln!(out, "  {}: {}", finding.verdict.name(), finding.what)?;
+            writeln!(out, "    fix: {}", finding.fix)?;
+        }
+    }
+    Ok(())
+}

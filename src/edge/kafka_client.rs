@@ -1,0 +1,310 @@
+//! From the configuration to what each librdkafka client is given: our defaults, the user's
+//! properties over them, and over those the few that correctness rests on.
+
+use std::collections::BTreeMap;
+
+use rdkafka::{
+    ClientConfig,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    consumer::BaseConsumer,
+    error::KafkaError,
+    producer::BaseProducer,
+    types::RDKafkaConfRes,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::kafka_context::Quiet;
+use crate::config::Kafka;
+
+/// Properties that we set or leave out ourselves, because correctness rests on them, with why.
+/// Second names of the same properties are here too.
+const OURS: [(&str, &str); 13] = [
+    ("transactional.id", "it is derived from `kafka.instance`"),
+    ("group.instance.id", "it is derived from `kafka.instance`"),
+    ("enable.idempotence", "a retry must not publish twice"),
+    ("acks", "an outcome counts once every replica in sync has it"),
+    ("request.required.acks", "an outcome counts once every replica in sync has it"),
+    ("enable.auto.commit", "an offset is committed after its outcome"),
+    ("auto.commit.enable", "an offset is committed after its outcome"),
+    ("enable.auto.offset.store", "an offset is committed after its outcome"),
+    ("isolation.level", "what was aborted must not be acted on"),
+    ("partition.assignment.strategy", "a rebalance must leave alone what is kept"),
+    ("group.protocol", "static members recover slowly under the newer protocol"),
+    ("enable.partition.eof", "it is a matter of how records are read here"),
+    ("log.queue", "it is how librdkafka's log reaches ours"),
+];
+
+/// Names of librdkafka under which a property may also be set.
+const SECOND_NAMES: [(&str, &str); 2] =
+    [("linger.ms", "queue.buffering.max.ms"), ("compression.type", "compression.codec")];
+
+/// For every client.
+const DEFAULTS: [(&str, &str); 4] = [
+    ("client.id", "severance"),
+    // A broker restart stalls 4 s with this and 11 s with librdkafka's 10 s.
+    ("reconnect.backoff.max.ms", "500"),
+    ("socket.keepalive.enable", "true"),
+    // Where a topic is missing at first, librdkafka looks again after this, not after 5 minutes.
+    ("topic.metadata.refresh.interval.ms", "10000"),
+];
+
+const READING: [(&str, &str); 5] = [
+    ("fetch.min.bytes", "1"),
+    ("fetch.wait.max.ms", "10"),
+    // These two only together: the first alone costs nine tenths of the throughput.
+    ("queued.max.messages.kbytes", "16384"),
+    ("fetch.queue.backoff.ms", "5"),
+    ("auto.offset.reset", "earliest"),
+];
+
+const GROUP: [(&str, &str); 3] =
+    [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "2000"), ("auto.commit.interval.ms", "1000")];
+
+const WRITING: [(&str, &str); 4] = [
+    ("linger.ms", "0"),
+    // As Kafka's own clients do, so that everybody's key leads to the same partition.
+    ("partitioner", "murmur2_random"),
+    ("compression.type", "zstd"),
+    // How long a topic may be missing before that is an error, which is logged and tried again.
+    ("topic.metadata.propagation.max.ms", "3000"),
+];
+
+/// The most bytes that one record of ours may have, unless `message.max.bytes` says otherwise.
+const MESSAGE_MAX_BYTES: usize = 1_000_000;
+
+/// For the member of the group that `run` is.
+pub(super) fn consumer(kafka: &Kafka) -> ClientConfig {
+    let mut config = layered(&kafka.properties, [&DEFAULTS[..], &READING, &GROUP]);
+    config
+        .set("group.id", &kafka.group)
+        .set("group.protocol", "classic")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "true")
+        .set("enable.auto.offset.store", "false");
+    if let Some(instance) = &kafka.instance {
+        config.set("group.instance.id", instance);
+    }
+    config
+}
+
+/// For a reader without a group. It carries `group.id` all the same, since librdkafka has no
+/// queue for records without one and an access list may name it; it neither joins nor commits.
+pub(super) fn reader(kafka: &Kafka) -> ClientConfig {
+    let mut config = layered(&kafka.properties, [&DEFAULTS[..], &READING]);
+    config
+        .set("group.id", &kafka.group)
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false");
+    config
+}
+
+/// For whatever publishes.
+pub(super) fn producer(kafka: &Kafka) -> ClientConfig {
+    let mut config = layered(&kafka.properties, [&DEFAULTS[..], &WRITING]);
+    config.remove("group.id");
+    config.set("enable.idempotence", "true").set("acks", "all");
+    config
+}
+
+/// For looking at topics and creating them.
+pub(super) fn admin(kafka: &Kafka) -> ClientConfig {
+    let mut config = layered(&kafka.properties, [&DEFAULTS[..]]);
+    config.remove("group.id");
+    config
+}
+
+/// The most bytes that one record of ours may have.
+pub fn message_max_bytes(kafka: &Kafka) -> usize {
+    kafka
+        .properties
+        .get("message.max.bytes")
+        .and_then(|bytes| bytes.expose_secret().trim().parse().ok())
+        .unwrap_or(MESSAGE_MAX_BYTES)
+}
+
+/// What is wrong with the properties, found without any network. Each line names the property
+/// and carries no value of it.
+pub fn validate(kafka: &Kafka) -> Vec<String> {
+    let mut faults: Vec<String> = Vec::new();
+    for (name, value) in &kafka.properties {
+        if let Some((_, why)) = OURS.iter().find(|(ours, _)| ours == name) {
+            faults.push(format!("{name}: may not be set here: {why}"));
+        } else if let Err(error) = ClientConfig::new().set(name, value.expose_secret()).create_native_config()
+        {
+            faults.push(format!("{name}: {}", fault(&error, &kafka.properties)));
+        }
+    }
+    if faults.is_empty() {
+        faults.extend(refused(kafka));
+    }
+    faults
+}
+
+/// What librdkafka finds only when it has all properties of a client together: certificates
+/// that cannot be read, a timeout longer than the one it has to fit into.
+fn refused(kafka: &Kafka) -> Vec<String> {
+    let create = |mut config: ClientConfig, consumes: bool| {
+        // Without brokers a client talks to nobody, and without a group it has nothing to leave.
+        config.remove("bootstrap.servers").remove("metadata.broker.list").remove("group.id");
+        config.remove("group.instance.id");
+        let created = if consumes {
+            BaseConsumer::from_config_and_context(&config, Quiet).map(drop)
+        } else {
+            BaseProducer::from_config_and_context(&config, Quiet).map(drop)
+        };
+        created.err()
+    };
+    let mut faults: Vec<String> = [create(consumer(kafka), true), create(producer(kafka), false)]
+        .into_iter()
+        .flatten()
+        .map(|error| fault(&error, &kafka.properties))
+        .collect();
+    faults.dedup();
+    faults
+}
+
+fn layered<'a>(
+    properties: &BTreeMap<String, SecretString>,
+    defaults: impl IntoIterator<Item = &'a [(&'a str, &'a str)]>,
+) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in defaults.into_iter().flatten() {
+        let second = SECOND_NAMES.iter().find(|(first, _)| first == name).map(|(_, second)| *second);
+        if !second.is_some_and(|second| properties.contains_key(second)) {
+            config.set(*name, *value);
+        }
+    }
+    for (name, value) in properties {
+        if !OURS.iter().any(|(ours, _)| ours == name) {
+            config.set(name, value.expose_secret());
+        }
+    }
+    // Errors are counted and said once by us; librdkafka says each of them again and again.
+    if config.log_level as i32 > RDKafkaLogLevel::Warning as i32 && !properties.contains_key("debug") {
+        config.set_log_level(RDKafkaLogLevel::Warning);
+    }
+    config
+}
+
+/// librdkafka's words without any of our values in them.
+pub(super) fn fault(error: &KafkaError, properties: &BTreeMap<String, SecretString>) -> String {
+    let text = match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => {
+            return "librdkafka has no such property".to_owned();
+        }
+        KafkaError::ClientConfig(_, text, ..) | KafkaError::ClientCreation(text) => text.trim(),
+        KafkaError::Nul(_) => return "has a zero byte in it".to_owned(),
+        // Nothing else comes out of building a configuration or a client.
+        _ => return "librdkafka refuses it".to_owned(),
+    };
+    let mut text = text.to_owned();
+    for (name, value) in properties {
+        let value = value.expose_secret();
+        if !value.is_empty() && (is_secret(name) || value.len() >= LONG) {
+            text = text.replace(value, "***");
+        }
+    }
+    text
+}
+
+/// From this length on a value may be a secret, and is no word that librdkafka's own messages are
+/// made of, such as `ssl` or `plain`.
+const LONG: usize = 6;
+
+fn is_secret(name: &str) -> bool {
+    ["password", "secret", "username", "jaas", "token", "pem", "key"].iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kafka(properties: &[(&str, &str)]) -> Kafka {
+        Kafka {
+            properties: properties
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), SecretString::from(*value)))
+                .collect(),
+            group: "severance".into(),
+            instance: Some("one".into()),
+            topics: Vec::new(),
+            outcomes: "outcomes".into(),
+            dead_letters: "dead-letters".into(),
+        }
+    }
+
+    #[test]
+    fn the_users_properties_win_over_the_defaults() {
+        let kafka = kafka(&[("session.timeout.ms", "9000"), ("linger.ms", "3")]);
+        assert_eq!(consumer(&kafka).get("session.timeout.ms"), Some("9000"));
+        assert_eq!(consumer(&kafka).get("fetch.wait.max.ms"), Some("10"));
+        assert_eq!(producer(&kafka).get("linger.ms"), Some("3"));
+    }
+
+    #[test]
+    fn a_second_name_of_a_property_also_wins_over_the_default() {
+        let config = producer(&kafka(&[("queue.buffering.max.ms", "3")]));
+        assert_eq!((config.get("linger.ms"), config.get("queue.buffering.max.ms")), (None, Some("3")));
+    }
+
+    #[test]
+    fn what_correctness_rests_on_cannot_be_set_from_outside() {
+        for (name, _) in OURS {
+            let kafka = kafka(&[(name, "1")]);
+            for config in [consumer(&kafka), producer(&kafka), reader(&kafka), admin(&kafka)] {
+                assert_ne!(config.get(name), Some("1"), "{name}");
+            }
+            assert_eq!(validate(&kafka).len(), 1, "{name}");
+        }
+        assert_eq!(producer(&kafka(&[("acks", "1")])).get("acks"), Some("all"));
+    }
+
+    #[test]
+    fn only_the_member_of_the_group_has_the_instance_name() {
+        let kafka = kafka(&[]);
+        assert_eq!(consumer(&kafka).get("group.instance.id"), Some("one"));
+        for config in [producer(&kafka), reader(&kafka), admin(&kafka)] {
+            assert_eq!(config.get("group.instance.id"), None);
+            assert_eq!(config.get("transactional.id"), None);
+        }
+    }
+
+    #[test]
+    fn faults_name_the_property_and_keep_the_value_to_themselves() {
+        let cases = [
+            (("sesion.timeout.ms", "6000"), "sesion.timeout.ms: librdkafka has no such property"),
+            (("session.timeout.ms", "soon"), "session.timeout.ms: Invalid value"),
+            (("session.timeout.ms", "999999999"), "outside allowed range"),
+            (("security.protocol", "hunter2"), "security.protocol: Invalid value"),
+            (("max.in.flight", "1000"), "max.in.flight"),
+            (("client.id", "a\0b"), "client.id: has a zero byte"),
+        ];
+        for ((name, value), expected) in cases {
+            let faults = validate(&kafka(&[(name, value)]));
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].contains(expected), "{faults:?}");
+            assert!(!faults[0].contains(value), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_read_is_found_without_a_network() {
+        let faults = validate(&kafka(&[("security.protocol", "ssl"), ("ssl.ca.location", "/no/such/file")]));
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].contains("ssl.ca.location"), "{faults:?}");
+    }
+
+    #[test]
+    fn every_fault_is_found_at_once() {
+        let faults = validate(&kafka(&[("a", "1"), ("b", "1"), ("acks", "0")]));
+        assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+
+    #[test]
+    fn our_own_settings_are_accepted_by_librdkafka() {
+        assert_eq!(validate(&kafka(&[("bootstrap.servers", "nowhere:1"), ("group.id", "g")])), [""; 0]);
+    }
+}

@@ -1,0 +1,138 @@
+//! The member of the consumer group: a thread that polls Kafka and waits for nobody.
+//!
+//! It hands over whatever is ready and goes on polling while that is worked on. When the pending
+//! batch is full and stays full, it pauses its partitions; membership, rebalances and the commit
+//! of stored offsets go on. Offsets are only ever *stored*, once their outcome is acknowledged;
+//! librdkafka commits what is stored every `auto.commit.interval.ms`, when a partition is taken
+//! away and at the end.
+//!
+//! For transactions, the group's metadata has to be taken before the first record of a batch: the
+//! place for it is the pending batch of the handover, taken in `Poller::fill` before the first
+//! `push` and again after a revocation has dropped records from it.
+
+use std::{sync::Arc, thread};
+
+use jiff::Timestamp;
+use rdkafka::{config::FromClientConfigAndContext, consumer::BaseConsumer};
+use tokio::sync::oneshot;
+
+use super::{
+    kafka_client,
+    kafka_context::Connection,
+    kafka_group::{Member, Poller},
+    kafka_handover::{Handover, Phase},
+};
+use crate::{
+    config::Kafka,
+    ingest::{Batch, Partition},
+};
+
+/// What ends consumption. Everything else is tried again.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConsumerError {
+    /// librdkafka does not take the configuration.
+    #[error("kafka.properties: {0}")]
+    Config(String),
+    /// Another process runs under our `kafka.instance`.
+    #[error("another process has joined the group under our name (kafka.instance): {0}")]
+    Fenced(String),
+    /// librdkafka gave up this client.
+    #[error("the Kafka consumer cannot go on: {0}")]
+    Fatal(String),
+    /// The offsets of the last batches were not committed: they will be read again.
+    #[error("the last offsets were not committed: {0}")]
+    NotCommitted(String),
+    /// The thread is gone; its log line says why.
+    #[error("the thread that polls Kafka has ended")]
+    Gone,
+}
+
+/// The running consumer. Dropped without [`Consumer::close`], it still commits and leaves, but
+/// nobody hears how that went.
+pub struct Consumer {
+    handover: Arc<Handover>,
+    connection: Arc<Connection>,
+    closed: Option<oneshot::Receiver<Result<(), ConsumerError>>>,
+}
+
+/// Where batches come from.
+pub struct Batches {
+    handover: Arc<Handover>,
+}
+
+/// Where the offsets go of what has been done.
+#[derive(Clone)]
+pub struct Offsets {
+    handover: Arc<Handover>,
+}
+
+impl Consumer {
+    /// Joins the group. Whether the brokers can be reached shows later, in the log and in
+    /// [`Consumer::is_reachable`]: it is tried for ever.
+    pub fn start(
+        kafka: &Kafka,
+        batch_max_records: usize,
+        clock: impl Fn() -> Timestamp + Send + 'static,
+    ) -> Result<(Self, Batches, Offsets), ConsumerError> {
+        let config = kafka_client::consumer(kafka);
+        let handover = Arc::new(Handover::new(batch_max_records));
+        let connection = Arc::new(Connection::logged("consumer"));
+        let member = Member::new(handover.clone(), connection.clone());
+        let consumer = BaseConsumer::from_config_and_context(&config, member)
+            .map_err(|error| ConsumerError::Config(kafka_client::fault(&error, &kafka.properties)))?;
+        let topics = kafka.topics.iter().map(|(name, _)| name.to_string()).collect();
+        let poller = Poller::new(consumer, handover.clone(), topics, clock);
+        let (done, closed) = oneshot::channel();
+        thread::Builder::new()
+            .name("kafka-consumer".to_owned())
+            .spawn(move || {
+                // The receiver is gone where the consumer was dropped: then nobody asks.
+                let _unheard = done.send(poller.run());
+            })
+            .map_err(|error| ConsumerError::Fatal(format!("no thread for it: {error}")))?;
+        let consumer = Self { handover: handover.clone(), connection, closed: Some(closed) };
+        Ok((consumer, Batches { handover: handover.clone() }, Offsets { handover }))
+    }
+
+    /// Takes no more records. What is pending is still handed over, then [`Batches::next`] says
+    /// that there is no more. Partitions are kept, so that nobody else begins the same work.
+    pub fn stop(&self) {
+        self.handover.advance(Phase::Draining);
+    }
+
+    /// Commits the stored offsets and leaves the group; a static member keeps its place.
+    pub async fn close(mut self) -> Result<(), ConsumerError> {
+        self.handover.advance(Phase::Closing);
+        match self.closed.take() {
+            Some(closed) => closed.await.unwrap_or(Err(ConsumerError::Gone)),
+            None => Err(ConsumerError::Gone),
+        }
+    }
+
+    /// False while no broker can be reached, as far as is known.
+    pub fn is_reachable(&self) -> bool {
+        !self.connection.is_unreachable()
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.handover.advance(Phase::Closing);
+    }
+}
+
+impl Batches {
+    /// Waits for the next batch: at once where records are pending. `None` after a drain. Dropping
+    /// the future loses nothing.
+    pub async fn next(&mut self) -> Result<Option<Batch>, ConsumerError> {
+        self.handover.take().await
+    }
+}
+
+impl Offsets {
+    /// Everything of this partition before `next_offset` is done and acknowledged. Does nothing
+    /// where the partition is no longer ours: its new owner reads again from what is committed.
+    pub fn store(&self, partition: &Partition, next_offset: i64) {
+        self.handover.store(partition, next_offset);
+    }
+}

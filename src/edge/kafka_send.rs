@@ -1,0 +1,42 @@
+//! Publishes a few records once, for a command that says how it went: without trying for ever.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::{kafka_client, kafka_context::Connection, kafka_produce::Rounds};
+use crate::{config::Kafka, ingest::Origin, report::Encoded};
+
+/// Why nothing was sent.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SendError {
+    /// librdkafka does not take the configuration.
+    #[error("kafka.properties: {0}")]
+    Config(String),
+}
+
+/// Publishes to the topics and says of each record, in order, where it is now, or why it is not
+/// known to be anywhere. Blocks, at most for `patience`.
+pub fn send(
+    kafka: &Kafka,
+    records: &[(Arc<str>, Encoded)],
+    patience: Duration,
+) -> Result<Vec<Result<Origin, String>>, SendError> {
+    let connection = Arc::new(Connection::unlogged());
+    let rounds = Rounds::new(&kafka_client::producer(kafka), connection.clone())
+        .map_err(|error| SendError::Config(kafka_client::fault(&error, &kafka.properties)))?;
+    let numbered = records.iter().enumerate().map(|(index, (topic, encoded))| (index, &**topic, encoded));
+    let mut answers: Vec<Result<Origin, String>> =
+        records.iter().map(|_| Err("librdkafka has not said what became of it".to_owned())).collect();
+    for (index, delivery) in rounds.round(numbered, |elapsed| elapsed < patience) {
+        answers[index] = delivery.map_err(|code| match code {
+            // What was given up: the cause is why no broker took it.
+            RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => {
+                let cause = connection.cause();
+                cause.unwrap_or_else(|| format!("no acknowledgement within {patience:?}"))
+            }
+            code => code.to_string(),
+        });
+    }
+    Ok(answers)
+}

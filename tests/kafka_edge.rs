@@ -1,0 +1,364 @@
+//! The Kafka edge against librdkafka's mock cluster, where that is an honest witness: batches,
+//! back-pressure, odd records, sizes, rebalances, outages. Not for transactions: it fakes them.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use severance::{
+    config::Kafka,
+    edge::{
+        kafka_consumer::{Batches, Consumer, Offsets},
+        kafka_mock::MockCluster,
+        kafka_publisher::{Destination, PublishError, Publishable, Publisher},
+        kafka_reader::{Reader, Start},
+    },
+    ingest::{Batch, Header, Partition, Record, TopicTrust},
+    report::{Encoded, Form},
+};
+use tokio::time::timeout;
+
+const TRIGGERS: &str = "triggers";
+const OUTCOMES: &str = "outcomes";
+
+/// The mock cluster makes the first member of a group wait for three seconds.
+const JOIN: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(10);
+
+fn kafka(cluster: &MockCluster, more: &[(&str, &str)]) -> Kafka {
+    let servers = cluster.bootstrap_servers();
+    let mut properties = BTreeMap::from([("bootstrap.servers".to_owned(), SecretString::from(servers))]);
+    for (name, value) in more {
+        properties.insert((*name).to_owned(), SecretString::from(*value));
+    }
+    Kafka {
+        properties,
+        group: "severance".into(),
+        instance: None,
+        topics: vec![(TRIGGERS.into(), TopicTrust::new(None, None))],
+        outcomes: OUTCOMES.into(),
+        dead_letters: "dead-letters".into(),
+    }
+}
+
+/// A publisher onto the trigger topic is what feeds the consumer here.
+fn feeder(cluster: &MockCluster) -> Publisher<Raw> {
+    let mut kafka = kafka(cluster, &[]);
+    kafka.outcomes = TRIGGERS.into();
+    Publisher::start(&kafka).unwrap()
+}
+
+#[derive(Clone)]
+struct Raw {
+    key: String,
+    full: Vec<u8>,
+    headers: Vec<Header>,
+}
+
+impl Publishable for Raw {
+    fn destination(&self) -> Destination {
+        Destination::Outcomes
+    }
+
+    fn encode(&self, form: Form) -> Encoded {
+        let value = match form {
+            Form::Full => self.full.clone(),
+            Form::Minimal => b"minimal".to_vec(),
+        };
+        Encoded { key: Some(self.key.clone().into()), value: Some(value), headers: self.headers.clone() }
+    }
+}
+
+fn raw(key: impl ToString) -> Raw {
+    Raw { key: key.to_string(), full: key.to_string().into(), headers: Vec::new() }
+}
+
+fn cluster(partitions: u16) -> MockCluster {
+    let cluster = MockCluster::start(1).unwrap();
+    cluster.create_topic(TRIGGERS, partitions).unwrap();
+    cluster.create_topic(OUTCOMES, 1).unwrap();
+    cluster
+}
+
+fn consume(cluster: &MockCluster, max: usize) -> (Consumer, Batches, Offsets) {
+    Consumer::start(&kafka(cluster, &[]), max, Timestamp::now).unwrap()
+}
+
+async fn next(batches: &mut Batches) -> Batch {
+    timeout(JOIN, batches.next()).await.expect("a batch in time").unwrap().expect("not drained")
+}
+
+fn values(records: &[Record]) -> Vec<String> {
+    records
+        .iter()
+        .map(|record| String::from_utf8(record.value.clone().unwrap_or_default()).unwrap())
+        .collect()
+}
+
+fn acknowledge(offsets: &Offsets, batch: &Batch) {
+    for record in &batch.records {
+        let (partition, offset) = (record.origin.partition().unwrap(), record.origin.offset().unwrap());
+        offsets.store(&partition, offset + 1);
+    }
+}
+
+fn read_all(cluster: &MockCluster, topic: &str) -> Vec<Record> {
+    let mut reader = Reader::open(&kafka(cluster, &[]), topic, Start::Beginning).unwrap();
+    let mut records = Vec::new();
+    while !reader.has_caught_up() {
+        records.extend(reader.next(SOON).unwrap());
+    }
+    records
+}
+
+#[tokio::test]
+async fn what_is_ready_comes_as_one_batch_and_what_comes_meanwhile_as_the_next() {
+    let cluster = cluster(1);
+    let feeder = feeder(&cluster);
+    feeder.publish((0..5).map(raw).collect()).await.unwrap();
+    let (consumer, mut batches, offsets) = consume(&cluster, 1000);
+
+    let first = next(&mut batches).await;
+    assert_eq!(values(&first.records), ["0", "1", "2", "3", "4"]);
+    assert_eq!(first.fresh.len(), 1);
+    assert!(first.records[0].origin.timestamp().is_some());
+
+    for key in 5..8 {
+        feeder.publish(vec![raw(key)]).await.unwrap();
+    }
+    acknowledge(&offsets, &first);
+    let mut rest = Vec::new();
+    while rest.len() < 3 {
+        let batch = next(&mut batches).await;
+        assert!(batch.fresh.is_empty());
+        acknowledge(&offsets, &batch);
+        rest.extend(values(&batch.records));
+    }
+    assert_eq!(rest, ["5", "6", "7"]);
+    consumer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn back_pressure_pauses_and_goes_on_without_losing_or_repeating_anything() {
+    let cluster = cluster(2);
+    let feeder = feeder(&cluster);
+    let (consumer, mut batches, offsets) = consume(&cluster, 7);
+    feeder.publish((0..100).map(raw).collect()).await.unwrap();
+
+    let mut seen = Vec::new();
+    while seen.len() < 100 {
+        let batch = next(&mut batches).await;
+        assert!(batch.records.len() <= 7, "{}", batch.records.len());
+        acknowledge(&offsets, &batch);
+        seen.extend(values(&batch.records));
+        if seen.len() < 30 {
+            // Longer than the consumer waits before it pauses.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+    let mut sorted: Vec<u32> = seen.iter().map(|value| value.parse().unwrap()).collect();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+    consumer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_behind_what_was_stored_and_repeats_what_was_not() {
+    let cluster = cluster(1);
+    let feeder = feeder(&cluster);
+    feeder.publish((0..4).map(raw).collect()).await.unwrap();
+
+    let (consumer, mut batches, offsets) = consume(&cluster, 2);
+    let done = next(&mut batches).await;
+    acknowledge(&offsets, &done);
+    let not_done = next(&mut batches).await;
+    assert_eq!(values(&not_done.records), ["2", "3"]);
+    consumer.stop();
+    assert!(timeout(SOON, batches.next()).await.unwrap().unwrap().is_none(), "drained");
+    consumer.close().await.unwrap();
+
+    let (consumer, mut batches, _) = consume(&cluster, 10);
+    let again = next(&mut batches).await;
+    assert_eq!(values(&again.records), ["2", "3"]);
+    assert_eq!(again.fresh.len(), 1, "an earlier owner may have acted on them");
+    consumer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_member_takes_half_and_what_was_pending_of_it_is_not_worked_on_twice() {
+    let cluster = cluster(2);
+    let feeder = feeder(&cluster);
+    let (first, mut first_batches, first_offsets) = consume(&cluster, 1000);
+    feeder.publish((0..20).map(raw).collect()).await.unwrap();
+    let mut done: Vec<String> = Vec::new();
+    while done.len() < 20 {
+        let batch = next(&mut first_batches).await;
+        acknowledge(&first_offsets, &batch);
+        done.extend(values(&batch.records));
+    }
+    // Pending with the first, which does not take them: half of them will be the second's.
+    feeder.publish((100..120).map(raw).collect()).await.unwrap();
+    let (second, mut second_batches, second_offsets) = consume(&cluster, 1000);
+    let of_second = timeout(Duration::from_secs(30), second_batches.next()).await.unwrap().unwrap().unwrap();
+    acknowledge(&second_offsets, &of_second);
+
+    let owned: Vec<Partition> =
+        of_second.records.iter().map(|record| record.origin.partition().unwrap()).collect();
+    let mut both = values(&of_second.records);
+    while both.len() < 20 {
+        let batch = tokio::select! {
+            batch = next(&mut first_batches) => {
+                assert!(batch.records.iter().all(|it| !owned.contains(&it.origin.partition().unwrap())));
+                batch
+            }
+            batch = next(&mut second_batches) => batch,
+        };
+        both.extend(values(&batch.records));
+    }
+    both.sort();
+    assert_eq!(both, (100..120).map(|key| key.to_string()).collect::<Vec<_>>());
+    second.close().await.unwrap();
+    first.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn headers_may_be_null_repeated_and_any_bytes() {
+    let cluster = cluster(1);
+    let header =
+        |name: &str, value: Option<&[u8]>| Header { name: name.to_owned(), value: value.map(<[u8]>::to_vec) };
+    let headers = vec![
+        header("ce_id", Some(b"1")),
+        header("ce_id", None),
+        header("", Some(b"")),
+        header("ce_source", Some(&[0xff, 0x00, 0xfe])),
+    ];
+    let message = Raw { headers: headers.clone(), ..raw("x") };
+    feeder(&cluster).publish(vec![message]).await.unwrap();
+    let (consumer, mut batches, _) = consume(&cluster, 10);
+    assert_eq!(next(&mut batches).await.records[0].headers, headers);
+    consumer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_published_in_the_form_that_fits() {
+    let cluster = cluster(1);
+    let publisher: Publisher<Raw> =
+        Publisher::start(&kafka(&cluster, &[("message.max.bytes", "2000")])).unwrap();
+    let large = Raw { full: vec![b'x'; 3000], ..raw("large") };
+    publisher.publish(vec![raw("small"), large]).await.unwrap();
+    assert_eq!(values(&read_all(&cluster, OUTCOMES)), ["small", "minimal"]);
+}
+
+#[tokio::test]
+async fn an_outage_delays_outcomes_and_loses_none() {
+    let cluster = cluster(1);
+    let publisher: Publisher<Raw> = Publisher::start(&kafka(&cluster, &[])).unwrap();
+    publisher.publish(vec![raw("before")]).await.unwrap();
+    cluster.down().unwrap();
+    let mut during = Box::pin(publisher.publish((0..50).map(raw).collect()));
+    assert!(timeout(Duration::from_secs(1), &mut during).await.is_err(), "nobody can have acknowledged");
+    assert!(!publisher.is_reachable());
+    cluster.up().unwrap();
+    timeout(SOON, &mut during).await.expect("acknowledged after the outage").unwrap();
+    assert!(publisher.is_reachable());
+    let mut published = values(&read_all(&cluster, OUTCOMES));
+    published.dedup();
+    assert_eq!(published.len(), 51);
+}
+
+#[tokio::test]
+async fn a_publisher_that_is_stopped_in_an_outage_says_how_much_is_not_acknowledged() {
+    let cluster = cluster(1);
+    let publisher: Publisher<Raw> = Publisher::start(&kafka(&cluster, &[])).unwrap();
+    publisher.publish(vec![raw("before")]).await.unwrap();
+    cluster.down().unwrap();
+    let publishing = publisher.publish((0..3).map(raw).collect());
+    let (answer, ()) = tokio::join!(publishing, async { publisher.stop() });
+    assert_eq!(answer, Err(PublishError::Stopped { unacknowledged: 3, total: 3 }));
+}
+
+#[tokio::test]
+async fn brokers_that_are_down_at_the_start_are_waited_for() {
+    let cluster = cluster(1);
+    feeder(&cluster).publish(vec![raw("early")]).await.unwrap();
+    cluster.down().unwrap();
+    let (consumer, mut batches, _) = consume(&cluster, 10);
+    assert!(timeout(Duration::from_secs(2), batches.next()).await.is_err());
+    assert!(!consumer.is_reachable());
+    cluster.up().unwrap();
+    assert_eq!(values(&next(&mut batches).await.records), ["early"]);
+    assert!(consumer.is_reachable());
+    consumer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reader_from_now_on_sees_only_what_comes_after() {
+    let cluster = cluster(1);
+    let feeder = feeder(&cluster);
+    feeder.publish(vec![raw("before")]).await.unwrap();
+    let reader = Reader::open(&kafka(&cluster, &[]), TRIGGERS, Start::Now).unwrap();
+    assert!(reader.has_caught_up());
+    let mut following = reader.follow().unwrap();
+    feeder.publish(vec![raw("after")]).await.unwrap();
+    let record = timeout(SOON, following.recv()).await.unwrap().unwrap();
+    assert_eq!(values(&[record]), ["after"]);
+}
+
+/// Figures, not claims: `cargo test --test kafka_edge -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "measures; says nothing about right or wrong"]
+async fn figures() {
+    let cluster = cluster(1);
+    measure(&feeder(&cluster), consume(&cluster, 1000)).await;
+}
+
+async fn measure(feeder: &Publisher<Raw>, (consumer, mut batches, offsets): (Consumer, Batches, Offsets)) {
+    feeder.publish(vec![raw("warm")]).await.unwrap();
+    acknowledge(&offsets, &next(&mut batches).await);
+    let mut handed = Vec::new();
+    let mut acked = Vec::new();
+    for key in 0..300 {
+        let began = Instant::now();
+        let ((), batch) = tokio::join!(
+            async {
+                feeder.publish(vec![raw(key)]).await.unwrap();
+                acked.push(began.elapsed());
+            },
+            next(&mut batches)
+        );
+        handed.push(began.elapsed());
+        acknowledge(&offsets, &batch);
+    }
+    report("1 record produced -> batch handed over (and acked)", handed);
+    report("publish of 1 to ack", acked);
+    let mut thousand = Vec::new();
+    for _ in 0..30 {
+        let messages: Vec<Raw> = (0..1000).map(|key| Raw { full: vec![b'x'; 1024], ..raw(key) }).collect();
+        let began = Instant::now();
+        feeder.publish(messages).await.unwrap();
+        thousand.push(began.elapsed());
+    }
+    report("publish of 1000 x 1 KiB to ack", thousand);
+    let began = Instant::now();
+    let (mut seen, mut count) = (0, 0);
+    while seen < 30_000 {
+        let batch = next(&mut batches).await;
+        acknowledge(&offsets, &batch);
+        seen += batch.records.len();
+        count += 1;
+    }
+    println!("30000 records in {count} batches after {:?}", began.elapsed());
+    let began = Instant::now();
+    consumer.close().await.unwrap();
+    println!("close {:?}", began.elapsed());
+}
+
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at = |share: usize| times[times.len() * share / 100];
+    println!("{what}: p50 {:?}, p99 {:?}", at(50), at(99));
+}
