@@ -76,7 +76,8 @@ fn projection() -> Document {
             {"$ifNull": ["$clientMetadata.driver.version", ""]},
         ]},
     );
-    let command = doc! {"$cond": [{"$eq": [{"$type": "$command"}, "object"]}, "$command", {}]};
+    let command = doc! {"$ifNull": ["$command", "$cursor.originatingCommand"]};
+    let command = doc! {"$cond": [{"$eq": [{"$type": command.clone()}, "object"]}, command, {}]};
     projection.insert(
         "command_name",
         doc! {"$let": {

@@ -247,9 +247,13 @@ fn why_unfinished(termination: &Termination, status: Status) -> Option<String> {
     Some(word.to_owned())
 }
 
-/// Over all nodes; unknown where one node's is.
+/// Over all nodes; unknown where one node's is, and where it is not even known which nodes there are.
 fn cumulative(termination: Option<&Termination>) -> Cumulative {
     let Some(termination) = termination else { return Cumulative::default() };
+    if termination.clusters.is_empty() || termination.clusters.iter().any(|cluster| cluster.nodes.is_empty())
+    {
+        return Cumulative::default();
+    }
     let nodes = || termination.clusters.iter().flat_map(|cluster| &cluster.nodes);
     Cumulative { found: nodes().map(|node| node.found).sum(), killed: nodes().map(|node| node.killed).sum() }
 }

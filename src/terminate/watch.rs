@@ -96,16 +96,18 @@ impl Watch {
             }
         }
         self.latest = latest;
-        self.next()
+        self.next(|_| true)
     }
 
-    fn next(&self) -> Next {
+    /// What the last look asks for where only what is `wanted` counts.
+    pub fn next(&self, wanted: impl Fn(&Seen) -> bool) -> Next {
         let Latest { left, returned, .. } = &self.latest;
-        if left.iter().chain(returned).any(|seen| !seen.pending) {
+        let mut all = left.iter().chain(returned).filter(|seen| wanted(seen));
+        if all.any(|seen| !seen.pending) {
             Next::Kill
-        } else if !left.is_empty() {
+        } else if left.iter().any(&wanted) {
             Next::Wait
-        } else if !returned.is_empty() {
+        } else if returned.iter().any(&wanted) {
             Next::Ending
         } else {
             Next::Nothing
