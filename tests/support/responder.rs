@@ -46,7 +46,7 @@ pub fn config(uri: &str, extra: &str) -> Config {
     let evidence = if extra.contains("evidence:") { "" } else { "evidence: {wait: 900ms}\n" };
     let text = format!(
         "kafka:\n  properties: {{bootstrap.servers: 'localhost:1', group.id: test}}\n  topics: [{{name: t}}]\n  outcomes: out\n  dead_letters: dead\n\
-         clusters:\n  - name: lab\n    uri: {{file: {}}}\n{evidence}{extra}",
+         clusters:\n  - name: lab\n    uri: {{file: {}}}\n{extra}{evidence}",
         secret.display()
     );
     match Config::parse(&text, Path::new("test.yaml"), &Nothing) {

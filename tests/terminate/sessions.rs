@@ -147,6 +147,9 @@ fn an_operation_that_stays_kill_pending_makes_the_case_partial() {
             let name = json!("waitInFindBeforeMakingBatch");
             set.admin(hidden).run("admin", "configureFailPoint", name, fields).await.expect("a failpoint");
         };
+        let primary = set.admin(set.primary().await.expect("a primary"));
+        let fields = json!({"documents": [{"_id": 1}], "writeConcern": {"w": set.size()}});
+        primary.run("lab", "insert", json!(STUCK), fields).await.expect("a collection");
         failpoint("alwaysOn").await;
         let client = Admin::connect(&set.member_uri(hidden, &who)).await.expect("a client");
         let read = tokio::spawn(async move { client.run("lab", "find", json!(STUCK), json!({})).await });
