@@ -27,8 +27,8 @@ use crate::pattern::Patterns;
 /// round trip or two, and is cut again while we are here. Where our own look took long, so do
 /// theirs: machine or network are busy.
 const SETTLE: Duration = Duration::from_millis(10);
-const SETTLE_LOOKS: u32 = 4;
-const LONGEST_SETTLE: Duration = Duration::from_millis(100);
+const SETTLE_LOOKS: u32 = 8;
+const LONGEST_SETTLE: Duration = Duration::from_millis(250);
 /// A killed operation ends within 2 to 3 ms, under load within 300 (measured).
 const FIRST_LOOK_AGAIN: Duration = Duration::from_millis(2);
 const LONGEST_LOOK_AGAIN: Duration = Duration::from_millis(50);
