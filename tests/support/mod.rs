@@ -4,6 +4,7 @@
 //! Connections belong to the runtime that made them, so all tests of a binary share one: tests are plain
 //! `#[test]` functions that call [`block_on`].
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that unwraps says where it broke")]
 
 pub mod kafka;
 pub mod names;
