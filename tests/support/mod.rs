@@ -8,6 +8,7 @@
 
 pub mod kafka;
 pub mod names;
+pub mod people;
 pub mod responder;
 pub mod schemas;
 

@@ -109,3 +109,34 @@ pub async fn respond(responder: &Responder, events: &[Value]) -> Vec<Value> {
         })
         .collect()
 }
+
+/// An account that lacks these actions, with a role of its own.
+pub async fn account_without(set: &ReplicaSet, user: &str, dropped: &[&str]) -> Credentials {
+    let privileges: Vec<Value> = role_privileges(false)
+        .into_iter()
+        .map(|mut privilege| {
+            if let Some(actions) = privilege["actions"].as_array_mut() {
+                actions.retain(|action| !dropped.iter().any(|dropped| action == dropped));
+            }
+            privilege
+        })
+        .filter(|privilege| privilege["actions"] != json!([]))
+        .collect();
+    let role = format!("{user}-role");
+    set.create_role("admin", &role, json!({"privileges": privileges, "roles": []})).await.expect("a role");
+    set.create_user(user, "admin", json!([{"role": role, "db": "admin"}])).await.expect("an account")
+}
+
+/// What becomes of one event.
+pub async fn respond_to(responder: &Responder, event: Value) -> Value {
+    respond(responder, &[event]).await.remove(0)
+}
+
+/// A responder of the shared set with nothing special about it. Not to be called inside a runtime.
+pub fn shared() -> &'static Responder {
+    static SHARED: std::sync::OnceLock<Responder> = std::sync::OnceLock::new();
+    let set = super::replica_set();
+    SHARED.get_or_init(|| {
+        super::block_on(async { responder(&set.uri(&account(set, "responder").await), "").await })
+    })
+}
