@@ -19,7 +19,8 @@ const TRANSIENT: [i32; 15] = [6, 7, 50, 89, 91, 94, 189, 262, 391, 9001, 10107, 
 const UNSUPPORTED: [i32; 3] = [59, 115, 8000];
 /// The server's words for a missing privilege.
 pub(super) const UNAUTHORIZED: i32 = 13;
-const AUTHENTICATION_FAILED: i32 = 18;
+/// A refused login.
+pub(super) const AUTHENTICATION_FAILED: i32 = 18;
 
 /// Translates an error that came while `doing` something on `node`.
 pub(super) fn node_error(node: &str, doing: &str, error: &Error) -> NodeError {
