@@ -23,7 +23,8 @@
 //!
 //! # The other rooms
 //!
-//! [`config`] reads the configuration and tells all its faults at once. [`privilege`] is the one
+//! [`config`] reads the configuration and tells all its faults at once; [`check`] asks beforehand
+//! whether the job could be done. [`privilege`] is the one
 //! list of what the account may do. [`responder`] puts a pipeline together, [`service`] runs it
 //! between a consumer and a publisher, [`cli`] has one file a command. [`edge`] is the only place
 //! that names rdkafka and mongodb. [`telemetry`] is the log. [`lab`] starts real servers on
@@ -49,6 +50,7 @@
 //! 10. Memory is bounded whatever arrives.
 
 pub mod case;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod decide;

@@ -13,6 +13,7 @@ pub mod kafka_reader;
 mod kafka_record;
 pub mod kafka_send;
 pub mod kafka_topics;
+pub mod mongo_check;
 pub mod mongo_cluster;
 mod mongo_error;
 pub mod mongo_lab;

@@ -51,14 +51,20 @@ pub struct InvalidCluster {
     message: String,
 }
 
+impl InvalidCluster {
+    /// What the driver says of the URI; it may quote it, and with it the password.
+    pub(super) fn uri(config: &config::Cluster, message: &str) -> Self {
+        Self { cluster: config.name.clone(), message: format!("uri: {}", without_secrets(message, config)) }
+    }
+}
+
 impl MongoCluster {
     /// Reads the URI; connects to nothing yet. Must be called inside a tokio runtime.
     pub async fn new(config: &config::Cluster) -> Result<Self, InvalidCluster> {
         let invalid = |message: String| InvalidCluster { cluster: config.name.clone(), message };
         let options = ClientOptions::parse(config.uri.expose_secret())
             .await
-            // The driver's message may quote the URI, and with it the password.
-            .map_err(|error| invalid(format!("uri: {}", without_secrets(&error.to_string(), config))))?;
+            .map_err(|error| InvalidCluster::uri(config, &error.to_string()))?;
         let mut addresses = BTreeMap::new();
         for (host, address) in &config.members {
             let address = ServerAddress::parse(address)
@@ -92,7 +98,7 @@ impl MongoCluster {
     }
 
     /// Members and seeds to ask, each address once.
-    fn candidates(&self) -> Vec<Arc<MongoMember>> {
+    pub(super) fn candidates(&self) -> Vec<Arc<MongoMember>> {
         let members = Self::lock(&self.members);
         let known = members.values().cloned();
         let seeds = self.seeds.iter().filter(|seed| !members.contains_key(seed.host())).cloned();

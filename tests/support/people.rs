@@ -57,7 +57,10 @@ pub fn nodes(outcome: &Value) -> &Vec<Value> {
 /// What the outcome says of one member.
 pub fn node<'a>(set: &ReplicaSet, outcome: &'a Value, member: usize) -> &'a Value {
     let host = set.host(member);
-    nodes(outcome).iter().find(|node| node["host"] == host).unwrap_or_else(|| panic!("no {host}: {outcome:#}"))
+    nodes(outcome)
+        .iter()
+        .find(|node| node["host"] == host)
+        .unwrap_or_else(|| panic!("no {host}: {outcome:#}"))
 }
 
 /// Status and reason, then by member its status, found, killed and left.

@@ -37,7 +37,8 @@ fn a_second_case_about_the_same_person_says_which_case_did_the_cutting() {
         let cleo = user(set, "cleo", "admin").await;
         let victims = query_everywhere(set, &cleo).await;
 
-        let outcomes = respond(responder, &[compromised(&["cleo@admin"]), compromised(&["cleo@admin"])]).await;
+        let outcomes =
+            respond(responder, &[compromised(&["cleo@admin"]), compromised(&["cleo@admin"])]).await;
 
         for outcome in &outcomes {
             assert_eq!(told(set, outcome), terminated_everywhere(set, 1));

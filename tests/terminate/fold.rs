@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use crate::support::{
     block_on,
-    people::{assert_ended, assert_untouched, principal, query, query_everywhere, terminated_everywhere, told, user},
+    people::{
+        assert_ended, assert_untouched, principal, query, query_everywhere, terminated_everywhere, told, user,
+    },
     replica_set,
     responder::{compromised, event, principals, respond, shared},
 };
@@ -28,9 +30,13 @@ fn an_offboarding_that_is_taken_back_in_its_batch_kills_nobody() {
         let who = user(set, "rehired", "admin").await;
         let lives = query_everywhere(set, &who).await;
 
-        let outcomes = respond(responder, &[offboarded(&["rehired@admin"]), reinstated(&["rehired@admin"])]).await;
+        let outcomes =
+            respond(responder, &[offboarded(&["rehired@admin"]), reinstated(&["rehired@admin"])]).await;
 
-        assert_eq!((&outcomes[0]["status"], &outcomes[1]["status"]), (&json!("superseded"), &json!("released")));
+        assert_eq!(
+            (&outcomes[0]["status"], &outcomes[1]["status"]),
+            (&json!("superseded"), &json!("released"))
+        );
         assert_eq!(outcomes[1]["cancels"], json!([outcomes[0]["case_id"]]));
         assert_untouched(&lives);
     });
@@ -44,7 +50,8 @@ fn an_offboarding_after_a_reinstatement_kills() {
         let dies = query_everywhere(set, &who).await;
 
         let outcomes =
-            respond(responder, &[reinstated(&["fired-again@admin"]), offboarded(&["fired-again@admin"])]).await;
+            respond(responder, &[reinstated(&["fired-again@admin"]), offboarded(&["fired-again@admin"])])
+                .await;
 
         assert_eq!(outcomes[0]["status"], "released");
         assert_eq!(told(set, &outcomes[1]), terminated_everywhere(set, 1));
@@ -75,7 +82,8 @@ fn a_reinstatement_undoes_a_compromise_only_if_it_names_its_class_or_case() {
 
         let outcomes = respond(responder, &batch).await;
 
-        let status: Vec<_> = outcomes.iter().map(|outcome| outcome["status"].as_str().unwrap_or("?")).collect();
+        let status: Vec<_> =
+            outcomes.iter().map(|outcome| outcome["status"].as_str().unwrap_or("?")).collect();
         assert_eq!(status, ["terminated", "superseded", "superseded", "released", "released", "released"]);
         let lives = running.split_off(1);
         assert_ended(&running).await;

@@ -5,7 +5,9 @@ use severance::principal::Principal;
 
 use crate::support::{
     block_on,
-    people::{assert_ended, assert_untouched, principal, query, query_everywhere, terminated_everywhere, told, user},
+    people::{
+        assert_ended, assert_untouched, principal, query, query_everywhere, terminated_everywhere, told, user,
+    },
     replica_set,
     responder::{compromised, event, respond_to, shared},
 };
@@ -79,7 +81,10 @@ fn a_mistyped_database_finds_nothing_and_says_where_the_name_is() {
 
         assert_eq!((&outcome["status"], &outcome["alert"]), (&json!("nothing_found"), &json!("warning")));
         let named = principal(&outcome, "typo@admin");
-        assert_eq!((&named["known"], &named["near"]), (&json!("no"), &json!([{"user": "typo", "db": "app"}])));
+        assert_eq!(
+            (&named["known"], &named["near"]),
+            (&json!("no"), &json!([{"user": "typo", "db": "app"}]))
+        );
         assert_untouched([&bystander]);
     });
 }

@@ -35,7 +35,11 @@ fn without_kill_any_session_the_case_fails_and_names_the_error_on_each_node() {
 
         let outcome = respond_to(&responder, compromised(&["no-kill@admin"])).await;
 
-        assert_eq!((&outcome["status"], &outcome["alert"]), (&json!("failed"), &json!("error")), "{outcome:#}");
+        assert_eq!(
+            (&outcome["status"], &outcome["alert"]),
+            (&json!("failed"), &json!("error")),
+            "{outcome:#}"
+        );
         assert_eq!(nodes(&outcome).len(), set.size());
         for node in nodes(&outcome) {
             assert_eq!((codes(node), &node["killed"], &node["left"]), (vec![13], &json!(0), &json!(1)));
@@ -54,7 +58,10 @@ fn without_inprog_nothing_can_be_proven_so_nothing_is_called_terminated() {
 
         let outcome = respond_to(&responder, compromised(&["no-look@admin"])).await;
 
-        assert_eq!((&outcome["status"], &outcome["reason"]), (&json!("failed"), &json!("unverified_members")));
+        assert_eq!(
+            (&outcome["status"], &outcome["reason"]),
+            (&json!("failed"), &json!("unverified_members"))
+        );
         for node in nodes(&outcome) {
             assert_eq!((&node["status"], codes(node)), (&json!("unverified"), vec![13]), "{node:#}");
             assert_eq!((&node["found"], &node["killed"]), (&json!(null), &json!(null)), "{node:#}");

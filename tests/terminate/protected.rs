@@ -34,7 +34,11 @@ fn the_protected_are_spared_and_live_and_the_others_named_with_them_die() {
         assert_untouched(kept.iter().chain(&also_kept));
         for who in spared {
             let one = principal(&outcome, who);
-            assert_eq!((&one["spared"], &one["spared_because"]), (&json!(true), &json!("protected")), "{who}");
+            assert_eq!(
+                (&one["spared"], &one["spared_because"]),
+                (&json!(true), &json!("protected")),
+                "{who}"
+            );
         }
         assert_eq!(principal(&outcome, "unprotected@admin")["spared"], false);
     });
@@ -47,8 +51,7 @@ fn nobody_but_the_protected_named_is_refused() {
         let own = account(set, "responder-alone").await;
         let responder = responder(&set.uri(&own), "").await;
 
-        let outcome =
-            respond_to(&responder, compromised(&["responder-alone@admin", "__system@local"])).await;
+        let outcome = respond_to(&responder, compromised(&["responder-alone@admin", "__system@local"])).await;
 
         assert_eq!((&outcome["status"], &outcome["reason"]), (&json!("refused"), &json!("guard")));
         assert_eq!(outcome["clusters"], json!([]));

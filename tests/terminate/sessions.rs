@@ -35,12 +35,16 @@ fn a_cursor_and_an_open_transaction_die_and_the_evidence_holds_no_query_value() 
 
         assert_eq!(outcome["status"], "terminated", "{outcome:#}");
         let node = node(set, &outcome, primary);
-        assert_eq!((&node["status"], &node["found"], &node["killed"]), (&json!("clean"), &json!(3), &json!(3)));
+        assert_eq!(
+            (&node["status"], &node["found"], &node["killed"]),
+            (&json!("clean"), &json!(3), &json!(3))
+        );
         assert_eq!(cursor.probe().await.expect_err("the cursor is gone").code, Some(43));
         assert_eq!(transaction.probe().await.expect_err("the transaction is gone").code, Some(251));
         assert_ended(&[running]).await;
 
-        let mut kinds: Vec<_> = evidence(node).iter().map(|one| one["kind"].as_str().unwrap_or_default()).collect();
+        let mut kinds: Vec<_> =
+            evidence(node).iter().map(|one| one["kind"].as_str().unwrap_or_default()).collect();
         kinds.sort_unstable();
         assert_eq!(kinds, ["cursor", "operation", "transaction"]);
         for one in evidence(node) {
@@ -53,7 +57,10 @@ fn a_cursor_and_an_open_transaction_die_and_the_evidence_holds_no_query_value() 
         assert_eq!(of("operation")["namespace"], "lab.things");
         assert!(of("operation")["client"].as_str().expect("a client").starts_with("127.0.0.1:"));
         assert!(of("operation")["driver"].as_str().expect("a driver").contains("mongo-rust-driver"));
-        assert_eq!((&of("cursor")["command"], &of("cursor")["namespace"]), (&json!("find"), &json!("lab.things")));
+        assert_eq!(
+            (&of("cursor")["command"], &of("cursor")["namespace"]),
+            (&json!("find"), &json!("lab.things"))
+        );
         assert_eq!(of("transaction")["app"], "shop");
 
         let text = outcome.to_string();
@@ -96,7 +103,11 @@ fn somebody_on_the_hidden_member_dies_with_a_session_and_without_and_its_log_nam
 
         assert_ended(&[with, without]).await;
         let node = node(set, &outcome, hidden);
-        assert_eq!((&outcome["status"], &node["role"]), (&json!("terminated"), &json!("hidden")), "{outcome:#}");
+        assert_eq!(
+            (&outcome["status"], &node["role"]),
+            (&json!("terminated"), &json!("hidden")),
+            "{outcome:#}"
+        );
         assert_eq!((&node["found"], &node["killed"]), (&json!(2), &json!(2)), "{node:#}");
         let without_session = evidence(node).iter().filter(|one| one["lsid"].is_null()).count();
         assert_eq!(without_session, 1, "{node:#}");
@@ -111,7 +122,8 @@ fn an_idle_cursor_without_a_session_is_counted_and_left_alone() {
         let nobody = user(set, "nobody", "admin").await;
         let who = user(set, "beside-nobody", "admin").await;
         let hidden = set.hidden().expect("a hidden member");
-        let cursor = work(set, hidden, &nobody, Work::new(Kind::Cursor, "old").sessions(Sessions::None)).await;
+        let cursor =
+            work(set, hidden, &nobody, Work::new(Kind::Cursor, "old").sessions(Sessions::None)).await;
         let victim = query(set, hidden, &who).await;
 
         let outcome = respond_to(responder, compromised(&["beside-nobody@admin"])).await;

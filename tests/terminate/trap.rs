@@ -17,7 +17,8 @@ fn only_the_named_user_dies_and_the_same_name_in_another_database_lives() {
         let namesake = user(set, "mallory", "app").await;
         let bystander = user(set, "bystander", "admin").await;
         let victims = query_everywhere(set, &mallory).await;
-        let others = [query_everywhere(set, &namesake).await, query_everywhere(set, &bystander).await].concat_all();
+        let others =
+            [query_everywhere(set, &namesake).await, query_everywhere(set, &bystander).await].concat_all();
 
         let outcome = respond_to(responder, compromised(&["mallory@admin"])).await;
 
