@@ -1,5 +1,7 @@
 #![forbid(unsafe_code)]
 pub mod case;
+pub mod check;
+pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod decode;

@@ -1,5 +1,6 @@
 //! The edge: the only place that names rdkafka and mongodb. Foreign errors stop here.
 
+pub mod mongo_check;
 pub mod mongo_cluster;
 mod mongo_error;
 pub mod mongo_lab;
