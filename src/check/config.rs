@@ -21,7 +21,7 @@ pub(super) fn findings(file: &str, config: &Config, warnings: &[Warning]) -> Vec
         .iter()
         .filter_map(|cluster| mongo_check::valid_uri(cluster).err())
         .map(|error| {
-            let fix = "correct the text behind `uri`: in a name or password, write `@ : / ? %` as %40 %3A %2F %3F %25";
+            let fix = "correct the address that `uri` names: mongodb://NAME:PASSWORD@HOST:PORT,.../?OPTION=VALUE&...";
             Finding::fault(file, error.to_string(), fix.to_owned())
         })
         .collect();

@@ -1,11 +1,13 @@
 //! What a cluster's answers mean: facts in, findings out. What holds on several members in the same
 //! words is said once, with their names.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::{
     facts::{Answers, ClusterFacts, Login, MemberFacts, Silence},
-    report::{About, Finding, Level, Section},
+    report::{About, Finding, Section},
 };
 use crate::{
     config,
@@ -33,7 +35,7 @@ pub(super) fn cluster(facts: ClusterFacts, config: &config::Cluster, limits: &Li
     }
     let mut findings = notes.findings(members.len());
     findings.extend(roster(&members, incomplete.as_ref(), config));
-    findings.extend(in_order(&members, &findings));
+    findings.extend(in_order(&members));
     Section::new(About::Cluster(name), members, findings)
 }
 
@@ -221,35 +223,40 @@ fn roster(members: &[MemberFacts], incomplete: Option<&NodeError>, config: &conf
         // Each member, or each missing privilege, has been named with the reason.
         return Vec::new();
     }
-    vec![Finding::fault("", error.message.clone(), "without it no case can end as terminated".to_owned())]
+    let fix = match error.class {
+        ErrorClass::Transient => "try again",
+        ErrorClass::Permanent | ErrorClass::Unsupported => "correct the cluster's `uri`",
+    };
+    let message = format!("there may be more members than these: {}", error.message);
+    vec![Finding::fault("", message, fix.to_owned())]
 }
 
-/// What is as it should be, said shortly; only what no finding contradicts.
-fn in_order(members: &[MemberFacts], found: &[Finding]) -> Vec<Finding> {
+/// What is as it should be on every member, said shortly.
+fn in_order(members: &[MemberFacts]) -> Vec<Finding> {
     let answers: Vec<&Answers> = members.iter().filter_map(|member| member.answers.as_ref().ok()).collect();
-    let mut ok = Vec::new();
-    if answers.len() == members.len() && answers.iter().all(|one| matches!(one.authorization, Ok(true))) {
-        let hidden = members.iter().filter(|member| member.role == "hidden").count();
-        let reached = match (members.len(), hidden) {
-            (1, _) => "the only member is reached".to_owned(),
-            (all, 0) => format!("all {all} members are reached"),
-            (all, hidden) => format!("all {all} members are reached, {hidden} of them hidden"),
-        };
-        ok.push(Finding::ok("", format!("{reached}; authorization is on")));
+    if answers.len() < members.len() || !answers.iter().all(|one| matches!(one.authorization, Ok(true))) {
+        return Vec::new();
     }
-    let logins: Vec<&Login> = answers.iter().filter_map(|one| one.login.as_ref().ok()).collect();
-    if let [first, ..] = logins[..]
-        && logins.len() == members.len()
-        && found
-            .iter()
-            .all(|finding| finding.level == Level::Ok || !finding.message.contains(&names(&first.accounts)))
-        && !first.accounts.is_empty()
-        && answers.iter().zip(&logins).all(|(one, login)| missing(one, login).is_empty())
-    {
-        ok.push(Finding::ok(
-            "",
-            format!("{} has every privilege it needs, and not `{DANGEROUS}`", names(&first.accounts)),
-        ));
+    let hidden = members.iter().filter(|member| member.role == "hidden").count();
+    let routers = answers.iter().all(|one| one.router);
+    let reached = match (members.len(), hidden) {
+        (1, _) if routers => "the only live mongos is reached".to_owned(),
+        (all, _) if routers => format!("all {all} live mongos are reached"),
+        (1, _) => "the only member is reached".to_owned(),
+        (all, 0) => format!("all {all} members are reached"),
+        (all, hidden) => format!("all {all} members are reached, {hidden} of them hidden"),
+    };
+    let mut ok = vec![Finding::ok("", format!("{reached}; authorization is on"))];
+    let as_it_should_be = |answers: &&Answers| {
+        let login = answers.login.as_ref().ok()?;
+        let good = !login.accounts.is_empty()
+            && missing(answers, login).is_empty()
+            && !grants_anywhere(&login.privileges, DANGEROUS);
+        good.then(|| names(&login.accounts))
+    };
+    let accounts: Option<BTreeSet<String>> = answers.iter().map(as_it_should_be).collect();
+    for account in accounts.into_iter().flatten() {
+        ok.push(Finding::ok("", format!("{account} has every privilege it needs, and not `{DANGEROUS}`")));
     }
     ok
 }

@@ -10,6 +10,8 @@ mod json;
 mod judge;
 pub mod kafka;
 pub mod report;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::path::Path;
@@ -64,7 +66,7 @@ async fn cluster(cluster: &crate::config::Cluster, config: &Config) -> Section {
         // The address is one, or the configuration would have been refused: what it names is missing.
         Err(error) => {
             let fix = "correct what the message names: a file, or a name that is to be found in DNS";
-            let fault = Finding::fault("uri", error.to_string(), fix.to_owned());
+            let fault = Finding::fault("", error.to_string(), fix.to_owned());
             Section::new(About::Cluster(cluster.name.clone()), Vec::new(), vec![fault])
         }
     }

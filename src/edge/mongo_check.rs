@@ -37,7 +37,7 @@ const COMMANDS: [&str; 2] = ["killAllSessionsByPattern", "killOp"];
 pub fn valid_uri(config: &config::Cluster) -> Result<(), InvalidCluster> {
     ConnectionString::parse(config.uri.expose_secret())
         .map(drop)
-        .map_err(|error| InvalidCluster::uri(config, &error.to_string()))
+        .map_err(|error| InvalidCluster::uri(config, &error))
 }
 
 /// Asks everything of one cluster.

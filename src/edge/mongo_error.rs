@@ -28,6 +28,11 @@ pub(super) fn node_error(node: &str, doing: &str, error: &Error) -> NodeError {
     NodeError { class, code, node: node.to_owned(), message: format!("{doing}: {}", shorten(&text)) }
 }
 
+/// What the driver says, at any length: whoever shows it takes secrets out first.
+pub(super) fn words(error: &Error) -> String {
+    classify(error).2
+}
+
 fn classify(error: &Error) -> (ErrorClass, Option<i32>, String) {
     match &*error.kind {
         ErrorKind::Command(command) => {
@@ -47,10 +52,10 @@ fn classify(error: &Error) -> (ErrorClass, Option<i32>, String) {
             (ErrorClass::Permanent, None, message.clone())
         }
         ErrorKind::IncompatibleServer { message, .. } => (ErrorClass::Unsupported, None, message.clone()),
-        ErrorKind::SessionsNotSupported => (ErrorClass::Unsupported, None, error.to_string()),
+        ErrorKind::SessionsNotSupported => (ErrorClass::Unsupported, None, error.kind.to_string()),
         ErrorKind::ServerSelection { message, .. } => unreached(message),
         // Everything else is the network's, or the driver's view of it, and may pass.
-        _ => (ErrorClass::Transient, None, error.to_string()),
+        _ => (ErrorClass::Transient, None, error.kind.to_string()),
     }
 }
 
