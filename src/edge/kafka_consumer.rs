@@ -21,6 +21,7 @@ use super::{
     kafka_context::Connection,
     kafka_group::{Member, Poller},
     kafka_handover::{Handover, Phase},
+    kafka_record::expect_odd_names,
 };
 use crate::{
     config::Kafka,
@@ -74,6 +75,7 @@ impl Consumer {
         batch_max_records: usize,
         clock: impl Fn() -> Timestamp + Send + 'static,
     ) -> Result<(Self, Batches, Offsets), ConsumerError> {
+        expect_odd_names();
         let config = kafka_client::consumer(kafka);
         let handover = Arc::new(Handover::new(batch_max_records));
         let connection = Arc::new(Connection::logged("consumer"));

@@ -63,7 +63,8 @@ pub(super) fn cause(consumer: &BaseConsumer<Watched>, error: &KafkaError) -> Str
 /// leaves one, a few a second.
 const QUEUED: usize = 100;
 
-/// librdkafka's log. Connection failures come in floods here and are left to [`Connection`], and
+/// librdkafka's log. What it also reports as an error comes in floods here and is left to
+/// [`Connection`]; so is a broker that is not ready for idempotence, which is tried again. And
 /// properties of the other kind of client are no news: both kinds are built from the same ones.
 pub(super) fn bridge(level: RDKafkaLogLevel, facility: &str, message: &str) {
     let other_kind = facility == "CONFWARN"
@@ -71,7 +72,7 @@ pub(super) fn bridge(level: RDKafkaLogLevel, facility: &str, message: &str) {
     if other_kind {
         return;
     }
-    let counted = ["FAIL", "ERROR"].contains(&facility);
+    let counted = ["FAIL", "ERROR", "FATAL", "GETPID"].contains(&facility);
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             error!(target: "librdkafka", facility, "{message}");
@@ -154,6 +155,10 @@ impl Connection {
                 if state.refused.insert(reason.to_owned()) {
                     error!(client, reason, "Kafka does not allow it: check the access lists; trying on");
                 }
+            }
+            // Whoever polls ends with it and says so, or is glad to be at the end.
+            RDKafkaErrorCode::Fatal | RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::PartitionEOF => {
+                debug!(client, reason, "left to whoever polls")
             }
             other => {
                 if state.refused.insert(format!("{other:?}")) {

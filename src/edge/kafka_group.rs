@@ -38,6 +38,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How long a poll waits that only serves rebalances.
 const SERVE: Duration = Duration::from_millis(1);
 
+/// How long the question may take that wakes the fetching of resumed partitions.
+const WAKE: Duration = Duration::from_millis(50);
+
 /// How often the brokers are asked whether they are back, and for how long.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PROBE_WAIT: Duration = Duration::from_millis(100);
@@ -103,7 +106,7 @@ impl ConsumerContext for Member {
         match result {
             Ok(()) => self.connection.reached(),
             Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => warn!(%error, "offsets were not committed; they are part of the next commit"),
+            Err(error) => self.connection.trouble(&error, "offsets were not committed yet"),
         }
     }
 }
@@ -251,6 +254,9 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
                 // Seen only with partitions that are being taken away: those need no resuming.
                 warn!(%error, "partitions could not be resumed");
             }
+            // librdkafka's thread of a broker sleeps for up to a second when there is nothing to
+            // fetch, and a resume does not wake it. A question to the leaders does.
+            let _answer = self.consumer.offsets_for_timestamp((self.clock)().as_millisecond(), WAKE);
         }
     }
 
