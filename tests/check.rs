@@ -1,4 +1,5 @@
 //! `check` on real servers: it names what is wrong, all of it and nothing else, and shows no secret.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 

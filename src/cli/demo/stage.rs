@@ -186,7 +186,9 @@ impl Stage {
 
     /// Ends the responder as SIGTERM would, then everything else.
     pub async fn close(self) -> anyhow::Result<()> {
-        let Self { service, stop, .. } = self;
+        let Self { service, stop, outcomes, .. } = self;
+        // Its thread ends first, or it would say that Kafka has gone.
+        drop(outcomes);
         // It has ended where nobody hears this.
         let _ = stop.send(true);
         Ok(service.await??)
