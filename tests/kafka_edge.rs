@@ -1,5 +1,6 @@
 //! The Kafka edge against librdkafka's mock cluster, where that is an honest witness: batches,
 //! back-pressure, odd records, sizes, rebalances, outages. Not for transactions: it fakes them.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
     collections::BTreeMap,

@@ -1,17 +1,25 @@
-//! The commands: each takes its parsed arguments and answers with an exit code.
+//! The command line: one file a command. Each takes its parsed arguments and gives an [`Exit`].
 
-pub mod publish;
-pub mod topics;
+pub mod check;
+mod demo;
+mod publish;
+mod role;
+mod run;
+mod topics;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
-use crate::config::Config;
+use clap::{Parser, Subcommand};
 
-/// How a command ended, as its exit code. Where several events end differently, the highest counts.
+use crate::{
+    config::{Config, Process},
+    telemetry::{self, LogFormat},
+};
+
+/// How a command ended: the exit codes that scripts may rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
 pub enum Exit {
-    /// What was asked for is done.
+    /// Done.
     Done = 0,
     /// Our own fault.
     OurFault = 1,
@@ -19,13 +27,13 @@ pub enum Exit {
     Usage = 2,
     /// Nothing was found, or no rule matched.
     NothingFound = 3,
-    /// Done in part, or deferred.
+    /// Partly done, or deferred.
     Partial = 4,
-    /// Refused, expired or awaiting approval.
+    /// Refused, expired, or waiting for approval.
     Refused = 5,
-    /// Failed, unsupported, or something cannot be reached.
+    /// Failed, unsupported, or something is missing or unreachable.
     Failed = 6,
-    /// The event cannot be read.
+    /// The event could not be read.
     Undecodable = 7,
 }
 
@@ -35,9 +43,79 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Reads the configuration, or says on standard error what is wrong with it.
-fn load(path: &Path) -> Result<Config, Exit> {
-    // The one line to be wired: `Config::load`, its faults printed, `Exit::Usage`.
-    eprintln!("severance: {}: reading a configuration is not built yet", path.display());
-    Err(Exit::Usage)
+/// Ends the MongoDB sessions of whoever a security event names, on every node, and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "severance", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// How the log on standard error is written; RUST_LOG sets its level
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 our own fault; 2 wrong arguments or configuration; 3 nothing found or no rule;
+4 partial; 5 refused or expired; 6 failed, unsupported or unreachable; 7 undecodable.
+
+To see it work on this machine, with nothing set up:  severance demo";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Listen to the topics and cut off whoever an event names, until told to stop
+    Run(run::RunArgs),
+    /// Ask beforehand whether the job could be done: configuration, topics, every member, privileges
+    Check(check::CheckArgs),
+    /// See it work: real servers on this machine, three events, nothing to set up
+    Demo(demo::DemoArgs),
+    /// Say what is missing or wrong about the topics, or make them
+    Topics(topics::TopicsArgs),
+    /// Put events on the topic that may say them
+    Publish(publish::PublishArgs),
+    /// Print the responder's least-privilege role and user as a script for mongosh
+    Role(role::RoleArgs),
+}
+
+impl Cli {
+    /// Carries out the command.
+    pub fn execute(self) -> Exit {
+        // The demo talks to a person itself; its log shows only what goes wrong.
+        let level = if matches!(self.command, Command::Demo(_)) { "error" } else { "warn,severance=info" };
+        telemetry::start(self.log, level);
+        match self.command {
+            Command::Check(args) => block_on(check::run(&args, crate::check::kafka::findings)),
+            Command::Demo(args) => block_on(demo::run(&args)),
+            Command::Run(args) => run::run(&args),
+            Command::Topics(args) => block_on(topics::run(&args)),
+            Command::Publish(args) => block_on(publish::run(&args)),
+            Command::Role(args) => role::role(&args),
+        }
+    }
+}
+
+/// The configuration at `path`, or everything that is wrong with it, on standard error.
+fn load(path: &std::path::Path) -> Result<Config, Exit> {
+    match Config::load(path, &Process) {
+        Ok((config, warnings)) => {
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            Ok(config)
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// Runs a command's future; a runtime that cannot be made is our own fault.
+fn block_on(future: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => {
+            eprintln!("severance: no runtime: {error}");
+            Exit::OurFault
+        }
+    }
 }

@@ -1,13 +1,61 @@
-//! The configuration, typed. `load` reports every fault at once, each with its key, its place and
-//! the fix; an unknown key is a fault. Secrets come from files or the environment.
+//! The configuration, typed. [`Config::load`] reports every fault at once, each with its key, its
+//! place and the fix; an unknown key is a fault. Secrets come from files or the environment.
+//!
+//! `node` is the file as it is written, `reader` is how every key is read; each section has a
+//! file that names its keys and says what they mean.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod bounds;
+mod clusters;
+pub mod duration;
+mod fault;
+mod field;
+mod kafka;
+mod names;
+mod node;
+mod protected;
+mod reader;
+mod rules;
+#[cfg(test)]
+mod schema_tests;
+mod secret;
+
+#[cfg(test)]
+mod tests;
+
+pub use fault::{Fault, Faults, Place, Warning};
+pub use kafka::RESERVED;
+pub use secret::{Process, Surroundings};
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 
+use self::{
+    fault::{Notes, Told},
+    node::Node,
+    reader::{Field, Keys, Section},
+    secret::Secrets,
+};
 use crate::{
     decide::{Limits, Protected, Rule},
     ingest::TopicTrust,
+};
+
+const ROOT: Keys = Keys {
+    known: &[
+        "kafka",
+        "clusters",
+        "protected",
+        "protected_defaults",
+        "rules",
+        "default_rules",
+        "dry_run",
+        "limits",
+        "evidence",
+        "verify",
+    ],
+    later: &["listen", "pause_file", "canary", "windows", "inactivity", "identities"],
 };
 
 /// Everything that `run` needs to know.
@@ -27,6 +75,71 @@ pub struct Config {
     pub limits: Limits,
     /// How a batch is worked on.
     pub work: Work,
+    /// Which configuration this is: the first 16 hex digits of its text's SHA-256. Secrets stand
+    /// elsewhere and are not part of it.
+    pub hash: Arc<str>,
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<(Self, Vec<Warning>), Faults> {
+        let text = surroundings.read(path).map_err(|error| {
+            let fault = Fault {
+                key: String::new(),
+                place: None,
+                message: format!("cannot be read: {error}"),
+                fix: Some("correct the path, or let this user read the file".to_owned()),
+            };
+            Faults::one(path.display().to_string(), fault)
+        })?;
+        Self::parse(&text, path, surroundings)
+    }
+
+    /// Reads `text`, which stands at `path`: relative paths begin in its folder.
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        surroundings: &dyn Surroundings,
+    ) -> Result<(Self, Vec<Warning>), Faults> {
+        let file = path.display().to_string();
+        let node = Node::parse(text).map_err(|fault| Faults::one(file.clone(), fault))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let notes = Notes::default();
+        let read = Section::root(&notes, &node, &ROOT)
+            .and_then(|root| config(&root, &Secrets { surroundings, folder }, hash(text)));
+        notes.close(read, file)
+    }
+}
+
+fn hash(text: &str) -> Arc<str> {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<Config, Told> {
+    let kafka = root.must("kafka", |field| kafka::kafka(&field.section(&kafka::KAFKA)?, secrets));
+    let mut known = clusters::Known::default();
+    let clusters = root.must("clusters", |field| clusters::clusters(field, secrets, &mut known));
+    // Without any cluster every name in a rule would be called unknown.
+    known.incomplete |= known.clusters.is_empty();
+    let protected = protected::protected(root);
+    let rules = rules::rules(root, &known);
+    let dry_run = root.or("dry_run", false, Field::flag);
+    let bounds = bounds::bounds(root);
+    if let Ok(true) = dry_run {
+        root.warn("dry_run", "is on: nobody will be cut", "remove it when the outcomes are what you expect");
+    }
+    let (limits, work) = bounds?;
+    Ok(Config {
+        kafka: kafka?,
+        clusters: clusters?,
+        protected: protected?,
+        rules: rules?,
+        dry_run: dry_run?,
+        limits,
+        work,
+        hash,
+    })
 }
 
 /// Where events come from and outcomes go.

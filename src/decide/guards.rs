@@ -1,8 +1,13 @@
 //! Guards: who is never cut, whatever is asked. They can only take away, and they fail closed.
 
+use std::{collections::HashMap, sync::Arc};
+
 use globset::GlobMatcher;
 
-use crate::principal::Principal;
+use crate::{
+    case::{Spared, SparedBecause},
+    principal::{Principal, Principals},
+};
 
 /// One entry of the protected list.
 #[derive(Clone, Debug)]
@@ -49,4 +54,28 @@ impl Protected {
         .map(Self::Exact)
         .collect()
     }
+}
+
+/// This cluster could not tell which account is our own.
+#[derive(Debug)]
+pub(super) struct Unknown(pub(super) Arc<str>);
+
+/// Divides those who were named into those who may be cut and those who are spared.
+pub(super) fn apply(
+    named: &Principals,
+    clusters: &[Arc<str>],
+    protected: &[Protected],
+    own_accounts: &HashMap<Arc<str>, Vec<Principal>>,
+) -> Result<(Option<Principals>, Vec<Spared>), Unknown> {
+    let mut own = vec![Principal::internal()];
+    for cluster in clusters {
+        own.extend(own_accounts.get(cluster).ok_or_else(|| Unknown(cluster.clone()))?.iter().cloned());
+    }
+    let is_protected = |principal: &Principal| {
+        own.contains(principal) || protected.iter().any(|entry| entry.covers(principal))
+    };
+    let (spared, left): (Vec<_>, Vec<_>) = named.iter().cloned().partition(is_protected);
+    let spared =
+        spared.into_iter().map(|principal| Spared { principal, because: SparedBecause::Protected }).collect();
+    Ok((Principals::new(left), spared))
 }

@@ -1,17 +1,37 @@
 //! decide: what is to be done about each trigger of a batch. Pure: no clock, no randomness, no
 //! I/O. Everything from outside comes in as one immutable [`Context`].
+//!
+//! The order in which things are asked is the order of the code in [`decide`]: can it be read,
+//! may its topic say it, was it heard before, which rule, how old, whom, how many, who is
+//! protected, was it taken back. The first "no" is the answer. A guard can only take away, and one
+//! that cannot be evaluated refuses.
 
+mod age;
 mod decision;
+mod expression;
+mod fold;
 mod guards;
 mod rules;
 
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    case::{CaseId, Class},
+    decode::{Body, Decoded, Trigger},
+    ingest::{Origin, Trust},
+    principal::Principal,
+};
+
 pub use decision::{Case, Decided, Decision, Plan, RefusalReason, Target};
+use expression::BoundEvent;
 pub use guards::Protected;
-pub use rules::{ClusterLabels, Rule, RuleFault, RuleSpec, Selector, TargetSpec};
-
-use std::{collections::BTreeMap, time::Duration};
-
-use crate::case::Class;
+pub use rules::{ClusterLabels, Rule, RuleError, RuleFault, RuleSpec, Selector, TargetSpec};
 
 /// The numbers that bound what one event may do.
 #[derive(Clone, Debug)]
@@ -23,3 +43,205 @@ pub struct Limits {
     /// How old an event may be, by class.
     pub max_event_age: BTreeMap<Class, Duration>,
 }
+
+/// What the operator has laid down.
+#[derive(Debug)]
+pub struct Policy {
+    /// What each topic may say.
+    pub trust: Trust,
+    /// In order; the first that matches wins.
+    pub rules: Vec<Rule>,
+    /// Who is never cut, besides our own accounts and the cluster's internal one.
+    pub protected: Vec<Protected>,
+    /// What one event may do.
+    pub limits: Limits,
+    /// Only pretend, for every rule.
+    pub dry_run: bool,
+}
+
+/// What is true outside at this moment, gathered before deciding.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Now.
+    pub now: Timestamp,
+    /// By cluster the accounts under which we are logged in; a cluster that is not there could not
+    /// tell.
+    pub own_accounts: HashMap<Arc<str>, Vec<Principal>>,
+    /// Of the cases in this batch, those which were accepted before, and where.
+    pub accepted: HashMap<CaseId, Origin>,
+}
+
+/// Decides a batch, in its order.
+pub fn decide(policy: &Policy, batch: Vec<Decoded>, context: &Context) -> Vec<Decided> {
+    let mut accepted = context.accepted.clone();
+    let mut decided: Vec<Decided> = batch
+        .into_iter()
+        .map(|decoded| {
+            let one = decide_one(policy, decoded, context, &accepted);
+            if matches!(one.decision, Decision::Terminate(_) | Decision::Release { .. }) {
+                accepted.entry(one.case.id).or_insert_with(|| one.case.origin.clone());
+            }
+            one
+        })
+        .collect();
+    fold::fold(&mut decided, policy.limits.clock_skew);
+    decided
+}
+
+fn decide_one(
+    policy: &Policy,
+    decoded: Decoded,
+    context: &Context,
+    accepted: &HashMap<CaseId, Origin>,
+) -> Decided {
+    let Decoded { origin, received_at, maybe_rerun, content } = decoded;
+    let (id, event_time, trigger, poison) = match content {
+        Ok(trigger) => {
+            (trigger.case(), age::event_time(trigger.time, &origin, received_at), Some(trigger), None)
+        }
+        Err(poison) => {
+            (CaseId::of_position(&origin), age::event_time(None, &origin, received_at), None, Some(poison))
+        }
+    };
+    let mut case = Case {
+        id,
+        origin,
+        trigger,
+        rule: None,
+        class: None,
+        dry_run: policy.dry_run,
+        spared: Vec::new(),
+        event_time,
+        received_at,
+        decided_at: context.now,
+        maybe_rerun,
+    };
+    let decision = match (poison, case.trigger.take()) {
+        (Some(poison), _) => Decision::Undecodable(poison),
+        (None, Some(trigger)) => {
+            let decision = decide_trigger(policy, &trigger, &mut case, context, accepted);
+            case.trigger = Some(trigger);
+            decision
+        }
+        (None, None) => refuse(RefusalReason::GuardError, "the record has neither an event nor a fault"),
+    };
+    Decided { case, decision }
+}
+
+fn decide_trigger(
+    policy: &Policy,
+    trigger: &Trigger,
+    case: &mut Case,
+    context: &Context,
+    accepted: &HashMap<CaseId, Origin>,
+) -> Decision {
+    if let Err(distrust) = policy.trust.judge(&case.origin, &trigger.kind, &trigger.source) {
+        return refuse(distrust.into(), format!("{} says {}: {distrust}", case.origin, trigger.kind));
+    }
+    if let Some(first) = accepted.get(&case.id).filter(|first| !first.same_position(&case.origin)) {
+        return Decision::Duplicate { first: first.clone() };
+    }
+    match &trigger.body {
+        Body::Reinstated { .. } => return Decision::Release { cancels: Vec::new() },
+        Body::Approved { .. } | Body::Denied { .. } => {
+            return not_supported("approvals: no case waits for one");
+        }
+        Body::EveryoneRequested { .. } => return not_supported("cutting everyone"),
+        Body::Compromised { .. }
+        | Body::Offboarded { .. }
+        | Body::WindowClosed { .. }
+        | Body::SessionInactive { .. }
+        | Body::TerminationRequested { .. }
+        | Body::Other => {}
+    }
+
+    let event = BoundEvent::new(trigger);
+    let rule = match policy.rules.iter().filter(|rule| rule.listens_to(&trigger.kind)).find_map(|rule| {
+        match rule.holds(&event) {
+            Ok(true) => Some(Ok(rule)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }) {
+        Some(Ok(rule)) => rule,
+        Some(Err(error)) => return refuse(RefusalReason::RuleError, error.to_string()),
+        None if matches!(trigger.body, Body::SessionInactive { .. }) => {
+            return not_supported("targets that are sessions");
+        }
+        None => return Decision::NoRule,
+    };
+    case.rule = Some(rule.name.clone());
+    case.class = Some(rule.class);
+    case.dry_run |= rule.dry_run;
+
+    let dated = match trigger.body {
+        Body::Offboarded { effective_at, .. } => effective_at,
+        _ => None,
+    };
+    match age::judge(
+        dated.unwrap_or(case.event_time.at),
+        dated.is_some(),
+        rule.class,
+        &policy.limits,
+        context.now,
+    ) {
+        Ok(()) => {}
+        Err(age::Untimely::Future) => return not_supported("an offboarding that is dated in the future"),
+        Err(age::Untimely::Expired(detail)) => return Decision::Expired { detail },
+    }
+    if matches!(&trigger.body, Body::WindowClosed { roles, .. } if !roles.is_empty()) {
+        return not_supported("targets that are roles");
+    }
+
+    let named = match rule.target(&event) {
+        Ok(named) => named,
+        Err(error) => return refuse(RefusalReason::RuleError, error.to_string()),
+    };
+    let cap = policy.limits.max_principals;
+    if named.len() > cap {
+        return refuse(
+            RefusalReason::CapExceeded,
+            format!("{} principals are named, limits.max_principals is {cap}", named.len()),
+        );
+    }
+    match guards::apply(&named, &rule.clusters, &policy.protected, &context.own_accounts) {
+        Err(guards::Unknown(cluster)) => refuse(
+            RefusalReason::GuardError,
+            format!("cluster `{cluster}` could not tell which account is our own, so it cannot be kept safe"),
+        ),
+        Ok((None, spared)) => {
+            let count = spared.len();
+            case.spared = spared;
+            refuse(RefusalReason::Guard, format!("{count} of {count} named principals are protected"))
+        }
+        Ok((Some(principals), spared)) => {
+            case.spared = spared;
+            let plan = Plan {
+                case: case.id,
+                clusters: rule.clusters.clone(),
+                target: Target::Principals(principals),
+            };
+            if case.dry_run { Decision::Simulate(plan) } else { Decision::Terminate(plan) }
+        }
+    }
+}
+
+fn refuse(reason: RefusalReason, detail: impl Into<String>) -> Decision {
+    Decision::Refuse { reason, detail: detail.into() }
+}
+
+fn not_supported(what: &str) -> Decision {
+    refuse(RefusalReason::NotSupported, format!("not supported by this version: {what}"))
+}
+
+impl From<crate::ingest::Distrust> for RefusalReason {
+    fn from(distrust: crate::ingest::Distrust) -> Self {
+        match distrust {
+            crate::ingest::Distrust::Type => Self::TypeNotAccepted,
+            crate::ingest::Distrust::Source => Self::SourceNotAccepted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

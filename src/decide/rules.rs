@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use globset::{Glob, GlobMatcher};
 
-use crate::{case::Class, principal::Principals};
+use super::expression::{BoundEvent, Expression, Failed};
+use crate::{
+    case::Class,
+    decode::{self, Trigger},
+    principal::{Principal, Principals},
+};
 
 /// A rule as it is written.
 #[derive(Clone, Debug)]
@@ -68,29 +73,298 @@ pub struct Rule {
     pub name: Arc<str>,
     /// Its class.
     pub class: Class,
-    /// Where it cuts.
+    /// Where it cuts, at least one.
     pub clusters: Vec<Arc<str>>,
     /// Only pretend.
     pub dry_run: bool,
     on: Vec<GlobMatcher>,
+    when: Option<Expression>,
+    target: CompiledTarget,
+}
+
+#[derive(Debug)]
+enum CompiledTarget {
+    Expression(Expression),
+    Fixed(Principals),
+}
+
+/// A rule failed on an event. The search stops there: another rule must not step in for one that
+/// could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// The condition failed.
+    #[error("rule `{rule}`: `when`: {why}")]
+    Condition {
+        /// Which rule.
+        rule: Arc<str>,
+        /// What went wrong, without any value of the event.
+        why: String,
+    },
+    /// The target failed.
+    #[error("rule `{rule}`: `target`: {why}")]
+    Target {
+        /// Which rule.
+        rule: Arc<str>,
+        /// What went wrong, without any value of the event.
+        why: String,
+    },
 }
 
 impl Rule {
     /// Compiles the expressions, checks every identifier and function, and tries them once on an
     /// example event of each type in `on`. Gives all faults at once.
     pub fn compile(spec: RuleSpec, clusters: &[ClusterLabels]) -> Result<Self, Vec<RuleFault>> {
-        let _ = clusters;
-        Ok(Self {
-            name: spec.name.into(),
-            class: spec.class,
-            clusters: clusters.iter().map(|cluster| cluster.name.clone()).collect(),
-            dry_run: spec.dry_run,
-            on: spec.on.iter().map(Glob::compile_matcher).collect(),
-        })
+        let mut faults = Vec::new();
+        let mut fault = |key, message: String| faults.push(RuleFault { key, message });
+        if spec.on.is_empty() {
+            fault(
+                "on",
+                "is empty: name at least one event type, for example `io.severance.account.compromised.*`"
+                    .into(),
+            );
+        }
+        let on: Vec<_> = spec.on.iter().map(Glob::compile_matcher).collect();
+        let examples = examples(&spec.on, &on);
+
+        let when = spec.when.and_then(|source| match Expression::compile(&source) {
+            Ok(expression) => {
+                for example in &examples {
+                    if let Err(failed @ (Failed::Type { .. } | Failed::Evaluation(_))) =
+                        expression.is_true(&example.bound)
+                    {
+                        fault("when", format!("{failed} (tried on an example of {})", example.kind));
+                        break;
+                    }
+                }
+                Some(expression)
+            }
+            Err(invalid) => {
+                fault("when", invalid.to_string());
+                None
+            }
+        });
+        let target = match spec.target {
+            TargetSpec::Fixed(principals) => Some(CompiledTarget::Fixed(principals)),
+            TargetSpec::Expression(source) => match Expression::compile(&source) {
+                Ok(expression) => {
+                    for example in &examples {
+                        if let Err(failed @ (Failed::Type { .. } | Failed::Evaluation(_))) =
+                            expression.list(&example.bound)
+                        {
+                            fault("target", format!("{failed} (tried on an example of {})", example.kind));
+                            break;
+                        }
+                    }
+                    Some(CompiledTarget::Expression(expression))
+                }
+                Err(invalid) => {
+                    fault("target", invalid.to_string());
+                    None
+                }
+            },
+        };
+        let clusters = match select(spec.clusters.as_deref(), clusters) {
+            Ok(names) => names,
+            Err(message) => {
+                fault("clusters", message);
+                Vec::new()
+            }
+        };
+        match target {
+            Some(target) if faults.is_empty() => Ok(Self {
+                name: spec.name.into(),
+                class: spec.class,
+                clusters,
+                dry_run: spec.dry_run,
+                on,
+                when,
+                target,
+            }),
+            Some(_) | None => Err(faults),
+        }
     }
 
     /// The rules for Severance's own compromise, offboarding and access-window events.
     pub fn defaults() -> Vec<RuleSpec> {
-        Vec::new()
+        [
+            ("default-compromise", Class::Compromise, "io.severance.account.compromised.v1"),
+            ("default-offboarding", Class::Offboarding, "io.severance.account.offboarded.v1"),
+            ("default-window", Class::Window, "io.severance.access-window.closed.v1"),
+        ]
+        .into_iter()
+        .filter_map(|(name, class, kind)| {
+            Some(RuleSpec {
+                name: name.to_owned(),
+                class,
+                on: vec![Glob::new(kind).ok()?],
+                when: None,
+                target: TargetSpec::Expression("event.data.principals".to_owned()),
+                clusters: None,
+                dry_run: false,
+            })
+        })
+        .collect()
+    }
+
+    /// Whether the type is one of the rule's. Tested first, before anything is evaluated.
+    pub(super) fn listens_to(&self, kind: &str) -> bool {
+        self.on.iter().any(|glob| glob.is_match(kind))
+    }
+
+    /// Whether the condition holds.
+    pub(super) fn holds(&self, event: &BoundEvent) -> Result<bool, RuleError> {
+        match &self.when {
+            None => Ok(true),
+            Some(when) => when
+                .is_true(event)
+                .map_err(|failed| RuleError::Condition { rule: self.name.clone(), why: failed.to_string() }),
+        }
+    }
+
+    /// Whom the rule cuts for this event: somebody, or an error.
+    pub(super) fn target(&self, event: &BoundEvent) -> Result<Principals, RuleError> {
+        let fail = |why: String| RuleError::Target { rule: self.name.clone(), why };
+        match &self.target {
+            CompiledTarget::Fixed(principals) => Ok(principals.clone()),
+            CompiledTarget::Expression(expression) => {
+                let items = expression.list(event).map_err(|failed| fail(failed.to_string()))?;
+                let named = items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, item)| principal(item).map_err(|why| fail(format!("item {index}: {why}"))))
+                    .collect::<Result<Vec<_>, _>>()?;
+                Principals::new(named)
+                    .ok_or_else(|| fail("gives an empty list: nobody is no target".to_owned()))
+            }
+        }
+    }
+}
+
+/// Reads one `{user, db}`; what it says about a bad one holds no value.
+fn principal(item: serde_json::Value) -> Result<Principal, String> {
+    let serde_json::Value::Object(mut fields) = item else {
+        return Err("is no {user, db}".to_owned());
+    };
+    let mut text = |key: &str| match fields.remove(key) {
+        Some(serde_json::Value::String(text)) => Ok(text),
+        Some(_) => Err(format!("`{key}` is no string")),
+        None => Err(format!("has no `{key}`")),
+    };
+    let (user, db) = (text("user")?, text("db")?);
+    Principal::new(user, db).map_err(|invalid| invalid.to_string())
+}
+
+fn select(selectors: Option<&[Selector]>, clusters: &[ClusterLabels]) -> Result<Vec<Arc<str>>, String> {
+    let Some(selectors) = selectors else {
+        return Ok(clusters.iter().map(|cluster| cluster.name.clone()).collect());
+    };
+    if selectors.is_empty() {
+        return Err("is empty: leave it out for every cluster, or name some".to_owned());
+    }
+    let mut chosen: Vec<Arc<str>> = Vec::new();
+    for selector in selectors {
+        let matches = |cluster: &&ClusterLabels| match selector {
+            Selector::Name(name) => *cluster.name == **name,
+            Selector::Labels(labels) => {
+                labels.iter().all(|(key, value)| cluster.labels.get(key) == Some(value))
+            }
+        };
+        let found: Vec<_> = clusters.iter().filter(matches).map(|cluster| cluster.name.clone()).collect();
+        if found.is_empty() {
+            let known: Vec<_> = clusters.iter().map(|cluster| &*cluster.name).collect();
+            return Err(match selector {
+                Selector::Name(name) => format!(
+                    "names the cluster `{name}`, which is not configured (there are: {})",
+                    known.join(", ")
+                ),
+                Selector::Labels(labels) => format!("no cluster has the labels {labels:?}"),
+            });
+        }
+        chosen.extend(found.into_iter().filter(|name| !chosen.contains(name)).collect::<Vec<_>>());
+    }
+    Ok(chosen)
+}
+
+struct Example {
+    kind: String,
+    bound: BoundEvent,
+}
+
+/// An example of every own type that the rule listens to, and an event with empty data for a
+/// type of somebody else's that is written out.
+fn examples(globs: &[Glob], on: &[GlobMatcher]) -> Vec<Example> {
+    let own: Vec<Trigger> = decode::own_types().filter_map(decode::example).collect();
+    let foreign = globs
+        .iter()
+        .map(Glob::glob)
+        .filter(|kind| !own.iter().any(|example| example.kind == *kind))
+        .filter(|kind| !kind.contains(['*', '?', '[', '{']))
+        .map(Trigger::without_data);
+    own.iter()
+        .filter(|example| on.iter().any(|glob| glob.is_match(&example.kind)))
+        .cloned()
+        .chain(foreign)
+        .map(|example| Example { bound: BoundEvent::new(&example), kind: example.kind })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(when: &str, target: &str) -> RuleSpec {
+        RuleSpec {
+            name: "r".into(),
+            class: Class::Compromise,
+            on: vec![Glob::new("io.severance.account.compromised.*").unwrap()],
+            when: (!when.is_empty()).then(|| when.to_owned()),
+            target: TargetSpec::Expression(target.to_owned()),
+            clusters: None,
+            dry_run: false,
+        }
+    }
+
+    fn clusters() -> Vec<ClusterLabels> {
+        [("orders", "prod"), ("lab", "dev")]
+            .map(|(name, env)| ClusterLabels {
+                name: name.into(),
+                labels: [("env".to_owned(), env.to_owned())].into(),
+            })
+            .into()
+    }
+
+    fn keys(spec: RuleSpec) -> Vec<&'static str> {
+        Rule::compile(spec, &clusters()).unwrap_err().into_iter().map(|fault| fault.key).collect()
+    }
+
+    #[test]
+    fn all_faults_of_a_rule_are_told_at_once() {
+        let mut broken = spec("event.data.confidence", "event.tpye");
+        broken.clusters = Some(vec![Selector::Name("ordres".into())]);
+        assert_eq!(keys(broken), ["when", "target", "clusters"]);
+    }
+
+    #[test]
+    fn a_condition_that_is_no_boolean_is_found_on_the_example() {
+        assert_eq!(keys(spec("'yes'", "event.data.principals")), ["when"]);
+        assert_eq!(keys(spec("", "event.type")), ["target"]);
+    }
+
+    #[test]
+    fn labels_choose_clusters_and_each_only_once() {
+        let mut rule = spec("", "event.data.principals");
+        rule.clusters = Some(vec![
+            Selector::Labels([("env".to_owned(), "prod".to_owned())].into()),
+            Selector::Name("orders".into()),
+        ]);
+        assert_eq!(Rule::compile(rule, &clusters()).unwrap().clusters, [Arc::from("orders")]);
+    }
+
+    #[test]
+    fn the_default_rules_compile() {
+        for spec in Rule::defaults() {
+            assert!(Rule::compile(spec, &clusters()).is_ok());
+        }
+        assert_eq!(Rule::defaults().len(), 3);
     }
 }

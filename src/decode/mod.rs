@@ -1,11 +1,29 @@
 //! decode: a [`Record`] becomes a [`Trigger`], or a [`Poison`] that says why not.
+//!
+//! Nothing that a sender writes makes it panic, is quoted in what it says, or is guessed at: a
+//! document that can be read in two ways (a repeated key or attribute, a date without an offset,
+//! an empty list) is poison.
 
+mod attributes;
+mod body;
+mod cloudevent;
+mod examples;
+mod fault;
+mod instant;
+mod json;
+mod last_resort;
+mod node;
+mod tags;
+mod targets;
+#[cfg(test)]
+mod tests;
 mod trigger;
 
 use jiff::Timestamp;
 
 use crate::ingest::{Origin, Record};
 
+pub use examples::{example, own_types};
 pub use trigger::{Body, Release, Tags, Trigger};
 
 /// A record after decoding. Nothing is dropped here: what cannot be read is carried on as
@@ -20,6 +38,14 @@ pub struct Decoded {
     pub maybe_rerun: bool,
     /// What it says.
     pub content: Result<Box<Trigger>, Poison>,
+}
+
+/// Reads one record. It is kept only where it is poison.
+pub fn decode(record: Record, received_at: Timestamp, maybe_rerun: bool) -> Decoded {
+    let origin = record.origin.clone();
+    let read = last_resort::guard(|| Trigger::from_event(cloudevent::read(&record)?).map(Box::new));
+    let content = read.map_err(|fault| Poison { record, reason: fault.reason, detail: fault.detail });
+    Decoded { origin, received_at, maybe_rerun, content }
 }
 
 /// A record that cannot be read, whole, with the reason.
@@ -51,4 +77,19 @@ pub enum PoisonReason {
     InvalidData,
     /// Reading it crashed; see the log.
     Panicked,
+}
+
+impl PoisonReason {
+    /// As it is written in outcomes and dead letters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NotACloudEvent => "not_a_cloud_event",
+            Self::BatchMode => "batch_mode",
+            Self::MalformedJson => "malformed_json",
+            Self::InvalidAttribute => "invalid_attribute",
+            Self::InvalidData => "invalid_data",
+            Self::Panicked => "panicked",
+        }
+    }
 }

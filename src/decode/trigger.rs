@@ -1,7 +1,10 @@
 //! What an event says, typed where it is one of Severance's own.
 
+use cloudevents::{AttributesReader as _, AttributesWriter as _, Data, Event, event::ExtensionValue};
 use jiff::Timestamp;
+use serde_json::Value;
 
+use super::{attributes, body, fault::Fault};
 use crate::{
     case::{CaseId, Class},
     pattern::SessionId,
@@ -34,6 +37,46 @@ pub struct Trigger {
 }
 
 impl Trigger {
+    /// An event of a type that says nothing more: what a rule for somebody else's type is tried on.
+    pub fn without_data(kind: &str) -> Self {
+        Self {
+            id: "example".to_owned(),
+            source: "/example".to_owned(),
+            kind: kind.to_owned(),
+            subject: None,
+            time: None,
+            traceparent: None,
+            tracestate: None,
+            data: serde_json::json!({}),
+            body: Body::Other,
+            tags: Tags::default(),
+        }
+    }
+
+    /// From an event whose attributes have been checked: what is left is its data.
+    pub(super) fn from_event(mut event: Event) -> Result<Self, Fault> {
+        let data = match event.take_data() {
+            (_, _, Some(Data::Json(value))) => value,
+            (_, _, Some(Data::String(text))) => Value::String(text),
+            // Bytes that are no text are nothing that a rule could read.
+            (_, _, Some(Data::Binary(_)) | None) => Value::Null,
+        };
+        let (body, tags) = body::read(event.ty(), &data)?;
+        let extension = |name| event.extension(name).map(ExtensionValue::to_string);
+        Ok(Self {
+            subject: event.subject().map(str::to_owned),
+            time: attributes::time_of(&event),
+            traceparent: extension("traceparent"),
+            tracestate: extension("tracestate"),
+            id: event.set_id(""),
+            source: event.set_source(""),
+            kind: event.set_type(""),
+            data,
+            body,
+            tags,
+        })
+    }
+
     /// The case that this event opens.
     pub fn case(&self) -> CaseId {
         CaseId::of_event(&self.source, &self.id)

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use trust::{Distrust, TopicTrust, Trust};
+pub use trust::{Distrust, NAMED_ONLY, TopicTrust, Trust};
 
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -219,6 +219,24 @@ pub struct Evidence {
     pub command: Option<String>,
 }
 
+impl Evidence {
+    /// Of a kind, with nothing known yet.
+    pub fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            principal: None,
+            lsid: None,
+            opid: None,
+            connection: None,
+            client: None,
+            app: None,
+            driver: None,
+            namespace: None,
+            command: None,
+        }
+    }
+}
+
 /// One thing that went wrong on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeError {

@@ -1,0 +1,106 @@
+//! `limits`, `evidence` and `verify`: the numbers.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Work,
+    duration::write,
+    fault::Told,
+    reader::{Field, Keys, Section},
+};
+use crate::{case::Class, decide::Limits};
+
+pub(super) const LIMITS: Keys = Keys {
+    known: &[
+        "batch_max_records",
+        "max_principals",
+        "inline_budget",
+        "give_up_after",
+        "drain",
+        "clock_skew",
+        "max_event_age",
+    ],
+    later: &["depth"],
+};
+
+pub(super) const MAX_EVENT_AGE: Keys =
+    Keys { known: &["compromise", "offboarding", "window", "inactivity", "request"], later: &[] };
+
+pub(super) const EVIDENCE: Keys = Keys { known: &["wait", "max_items"], later: &[] };
+
+pub(super) const VERIFY: Keys = Keys { known: &["rounds"], later: &[] };
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How old an event of each class may be when nothing is configured.
+fn usual_age(class: Class) -> Duration {
+    match class {
+        Class::Compromise => DAY,
+        Class::Offboarding => 7 * DAY,
+        Class::Window | Class::Request => HOUR,
+        Class::Inactivity => 5 * MINUTE,
+    }
+}
+
+pub(super) fn bounds(root: &Section<'_>) -> Result<(Limits, Work), Told> {
+    let limits = root.section("limits", &LIMITS);
+    let evidence = root.section("evidence", &EVIDENCE);
+    let verify = root.section("verify", &VERIFY);
+    let (limits, evidence, verify) = (limits?, evidence?, verify?);
+
+    let max_principals = limits.or("max_principals", 100, |field| field.number(1..=10_000));
+    let clock_skew = limits.or("clock_skew", 30 * SECOND, |field| field.duration(Duration::ZERO..=HOUR));
+    let max_event_age = max_event_age(&limits);
+    let give_up_after = limits.or("give_up_after", (), give_up_after);
+
+    let batch_max_records = limits.or("batch_max_records", 1_000, |field| field.number(1..=10_000));
+    let inline_budget = limits.or("inline_budget", 2 * SECOND, |field| field.duration(100 * MS..=MINUTE));
+    let drain = limits.or("drain", 20 * SECOND, |field| field.duration(SECOND..=10 * MINUTE));
+    let wait = evidence.or("wait", 100 * MS, |field| field.duration(Duration::ZERO..=10 * SECOND));
+    let max_items = evidence.or("max_items", 100, |field| field.number(0..=1_000));
+    let rounds = verify.or("rounds", 3, |field| field.number(1..=10));
+    if let (Ok(wait), Ok(budget)) = (wait, inline_budget)
+        && wait >= budget
+    {
+        let message =
+            format!("is {}, which leaves nothing of `limits.inline_budget` ({})", write(wait), write(budget));
+        return Err(evidence.wrong("wait", message, Some("make it shorter than the budget".to_owned())));
+    }
+
+    give_up_after?;
+    let limits =
+        Limits { max_principals: max_principals?, clock_skew: clock_skew?, max_event_age: max_event_age? };
+    let work = Work {
+        batch_max_records: batch_max_records?,
+        inline_budget: inline_budget?,
+        drain: drain?,
+        evidence_wait: wait?,
+        evidence_max_items: max_items?,
+        verify_rounds: rounds?,
+    };
+    Ok((limits, work))
+}
+
+fn max_event_age(limits: &Section<'_>) -> Result<BTreeMap<Class, Duration>, Told> {
+    let section = limits.section("max_event_age", &MAX_EVENT_AGE)?;
+    let ages = Class::ALL.map(|class| {
+        let age = section.or(class.name(), usual_age(class), |field| field.duration(SECOND..=365 * DAY));
+        Ok((class, age?))
+    });
+    ages.into_iter().collect()
+}
+
+/// The time after which unfinished work is given up. This version leaves none.
+fn give_up_after(field: Field<'_>) -> Result<(), Told> {
+    match field.clone().duration(Duration::ZERO..=365 * DAY)? {
+        Duration::ZERO => Ok(()),
+        _ => Err(field.wrong(
+            "is more than 0, but this version defers nothing",
+            "write 0, or remove it: what is not done within `limits.inline_budget` is `partial` or `failed`",
+        )),
+    }
+}

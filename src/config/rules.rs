@@ -1,0 +1,151 @@
+//! `rules`: read here, compiled in `decide`.
+
+use globset::Glob;
+
+use super::{
+    clusters::{Known, labels},
+    fault::Told,
+    names::Names,
+    protected::principal,
+    reader::{Field, Keys, Section, did_you_mean},
+};
+use crate::{
+    case::Class,
+    decide::{Rule, RuleSpec, Selector, TargetSpec},
+    principal::Principals,
+};
+
+pub(super) const RULE: Keys = Keys {
+    known: &["name", "class", "on", "when", "target", "clusters", "dry_run"],
+    later: &["hold", "lock", "approval"],
+};
+
+pub(super) const TARGET: Keys = Keys { known: &["principals"], later: &["roles", "sessions", "everyone"] };
+
+/// The configured rules, then the default ones.
+pub(super) fn rules(root: &Section<'_>, known: &Known) -> Result<Vec<Rule>, Told> {
+    let with_defaults = root.or("default_rules", true, Field::flag);
+    let mut names = Names::default();
+    let listed = root.or("rules", Vec::new(), |field| field.each(|entry| rule(entry, &mut names, known)));
+    let (with_defaults, mut rules) = (with_defaults?, listed?);
+    if with_defaults {
+        rules.extend(defaults(root, &names, known)?);
+    }
+    if rules.is_empty() {
+        let fix = "write `rules`, or leave `default_rules` at `true`";
+        return Err(root.wrong("rules", "is empty: no event would ever cut anybody", Some(fix.to_owned())));
+    }
+    Ok(rules)
+}
+
+fn defaults(root: &Section<'_>, names: &Names, known: &Known) -> Result<Vec<Rule>, Told> {
+    let compile = |spec: RuleSpec| {
+        if let Some(owner) = names.owner(&spec.name) {
+            let message = format!("`{}` is the name of a default rule", spec.name);
+            let fix = format!("give `{owner}` another name, or write `default_rules: false`");
+            return Err(root.wrong("rules", message, Some(fix)));
+        }
+        let name = spec.name.clone();
+        Rule::compile(spec, &known.clusters).map_err(|faults| {
+            let words: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+            root.wrong("default_rules", format!("the rule `{name}`: {}", words.join("; ")), None)
+        })
+    };
+    let compiled: Vec<_> = Rule::defaults().into_iter().map(compile).collect();
+    compiled.into_iter().collect()
+}
+
+fn rule(entry: Field<'_>, names: &mut Names, known: &Known) -> Result<Rule, Told> {
+    let section = entry.section(&RULE)?;
+    let name = section.must("name", |field| names.add(field, "rules"));
+    let class = section.must("class", |field| field.one_of(&Class::ALL.map(|class| (class.name(), class))));
+    let on = section.must("on", |field| field.some(event_type));
+    let when = section.maybe("when", Field::text);
+    let target = section.must("target", target);
+    let clusters = section.maybe("clusters", |field| field.some(|entry| selector(entry, known)));
+    let dry_run = section.or("dry_run", false, Field::flag);
+    // What compiling can find is found whatever else is wrong; nothing of it is kept then.
+    let nobody = TargetSpec::Expression("[]".to_owned());
+    let compiled = on.and_then(|on| {
+        let spec = RuleSpec {
+            name: name.clone().unwrap_or_default(),
+            class: class.unwrap_or(Class::Request),
+            on,
+            when: when.clone().unwrap_or_default(),
+            target: target.clone().unwrap_or(nobody),
+            clusters: clusters.clone().unwrap_or_default().filter(|_| !known.incomplete),
+            dry_run: dry_run.unwrap_or_default(),
+        };
+        compile(&section, spec, known)
+    });
+    name?;
+    class?;
+    when?;
+    target?;
+    clusters?;
+    dry_run?;
+    compiled
+}
+
+fn compile(section: &Section<'_>, spec: RuleSpec, known: &Known) -> Result<Rule, Told> {
+    Rule::compile(spec, &known.clusters).map_err(|faults| {
+        let mut told = None;
+        for fault in faults {
+            told = Some(section.wrong(fault.key, fault.message, None));
+        }
+        told.unwrap_or_else(|| section.wrong("name", "does not compile, and nobody knows why", None))
+    })
+}
+
+/// What Severance answers by itself, before any rule.
+const BUILT_IN: [&str; 3] = [
+    "io.severance.account.reinstated.",
+    "io.severance.termination.approved.",
+    "io.severance.termination.denied.",
+];
+
+fn event_type(field: Field<'_>) -> Result<Glob, Told> {
+    let glob = field.clone().glob()?;
+    if BUILT_IN.iter().any(|prefix| glob.glob().starts_with(prefix)) {
+        field.warn("is built in and never reaches a rule", "remove it");
+    }
+    Ok(glob)
+}
+
+fn target(field: Field<'_>) -> Result<TargetSpec, Told> {
+    field.section(&TARGET)?.must("principals", |field| {
+        if field.as_text().is_some() {
+            return field.text().map(TargetSpec::Expression);
+        }
+        let listed = field.clone().some(principal)?;
+        let nobody = || field.expected("an expression, or a list of {user: NAME, db: NAME}");
+        Principals::new(listed).map(TargetSpec::Fixed).ok_or_else(nobody)
+    })
+}
+
+fn selector(field: Field<'_>, known: &Known) -> Result<Selector, Told> {
+    if field.is_map() {
+        let wanted = labels(field.clone())?;
+        if wanted.is_empty() {
+            return Err(field.expected("a cluster's name, or labels such as {env: prod}"));
+        }
+        let matches = known
+            .clusters
+            .iter()
+            .any(|cluster| wanted.iter().all(|(label, value)| cluster.labels.get(label) == Some(value)));
+        if !matches && !known.incomplete {
+            let wanted: Vec<_> = wanted.iter().map(|(label, value)| format!("{label}: {value}")).collect();
+            let message = format!("{{{}}} matches no cluster", wanted.join(", "));
+            return Err(field.wrong(message, "label a cluster so, or correct the labels"));
+        }
+        return Ok(Selector::Labels(wanted));
+    }
+    let name = field.clone().text()?;
+    let names: Vec<_> = known.clusters.iter().map(|cluster| &*cluster.name).collect();
+    if !names.contains(&name.as_str()) && !known.incomplete {
+        let all = || format!("write one of: {}", names.join(", "));
+        let fix = did_you_mean(&name, &names).unwrap_or_else(all);
+        return Err(field.wrong(format!("`{name}` is no cluster"), fix));
+    }
+    Ok(Selector::Name(name))
+}

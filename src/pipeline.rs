@@ -1,0 +1,126 @@
+//! The five stages, joined: ingest -> decode -> decide -> terminate -> report.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    case::CaseId,
+    decide::{Context, Decided, Decision, Policy, decide},
+    decode::{Decoded, decode},
+    ingest::{Batch, Origin, Partition, Record},
+    report::{Commit, Speaker, report},
+    terminate::{Terminator, member::Cluster},
+};
+
+/// Most accepted cases that are remembered to tell duplicates: about 20 MB at most.
+const REMEMBERED_CASES: usize = 100_000;
+
+/// Tells the time; passed in, so that tests can say what time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Everything that one batch passes through.
+pub struct Pipeline<C> {
+    policy: Policy,
+    terminator: Terminator<C>,
+    speaker: Speaker,
+    clock: Clock,
+    accepted: Mutex<Accepted>,
+}
+
+impl<C: Cluster> Pipeline<C> {
+    /// Joins the stages.
+    pub fn new(policy: Policy, terminator: Terminator<C>, speaker: Speaker, clock: Clock) -> Self {
+        Self { policy, terminator, speaker, clock, accepted: Mutex::default() }
+    }
+
+    /// From records to what they leave behind.
+    pub async fn handle(&self, batch: Batch) -> Commit {
+        let Batch { id, records, fresh, received_at } = batch;
+        let offsets = next_offsets(&records);
+        let decoded: Vec<Decoded> = records
+            .into_iter()
+            .map(|record| {
+                let maybe_rerun =
+                    record.origin.partition().is_some_and(|partition| fresh.contains(&partition));
+                decode(record, received_at, maybe_rerun)
+            })
+            .collect();
+        let context = self.prepare(&decoded).await;
+        let decided = decide(&self.policy, decoded, &context);
+        self.remember(&decided);
+        let terminated = self.terminator.terminate(id, decided).await;
+        report(&self.speaker, id, terminated, offsets, (self.clock)())
+    }
+
+    /// Gathers what `decide` needs to know of the world.
+    async fn prepare(&self, decoded: &[Decoded]) -> Context {
+        let mut own_accounts = HashMap::new();
+        for cluster in self.terminator.clusters() {
+            match cluster.own_accounts().await {
+                Ok(own) => drop(own_accounts.insert(cluster.name().clone(), own)),
+                Err(error) => {
+                    tracing::warn!(cluster = %cluster.name(), error = error.message, "own account not known")
+                }
+            }
+        }
+        let accepted = self.accepted();
+        let cases = decoded.iter().filter_map(|one| one.content.as_ref().ok().map(|trigger| trigger.case()));
+        let accepted = cases.filter_map(|case| Some((case, accepted.origins.get(&case)?.clone()))).collect();
+        Context { now: (self.clock)(), own_accounts, accepted }
+    }
+
+    fn remember(&self, decided: &[Decided]) {
+        let mut accepted = self.accepted();
+        for one in decided {
+            if matches!(
+                one.decision,
+                Decision::Terminate(_) | Decision::Release { .. } | Decision::Superseded { .. }
+            ) {
+                accepted.insert(one.case.id, one.case.origin.clone());
+            }
+        }
+    }
+
+    fn accepted(&self) -> std::sync::MutexGuard<'_, Accepted> {
+        // A case is entered in two steps of which each leaves it usable.
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The triggers that were accepted, the latest of them.
+#[derive(Debug, Default)]
+struct Accepted {
+    origins: HashMap<CaseId, Origin>,
+    order: VecDeque<CaseId>,
+}
+
+impl Accepted {
+    fn insert(&mut self, case: CaseId, origin: Origin) {
+        if self.origins.contains_key(&case) {
+            return;
+        }
+        self.origins.insert(case, origin);
+        self.order.push_back(case);
+        if self.order.len() > REMEMBERED_CASES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.origins.remove(&oldest);
+        }
+    }
+}
+
+/// By partition the offset after the last record.
+fn next_offsets(records: &[Record]) -> BTreeMap<Partition, i64> {
+    let mut offsets = BTreeMap::new();
+    for record in records {
+        if let (Some(partition), Origin::Kafka { offset, .. }) = (record.origin.partition(), &record.origin) {
+            let next = offsets.entry(partition).or_insert(0);
+            *next = (*next).max(offset + 1);
+        }
+    }
+    offsets
+}

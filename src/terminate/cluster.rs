@@ -1,0 +1,122 @@
+//! One cluster, one batch: every member at once, members that were not known before too, and
+//! then, beside what is reported, whether those of whom nothing was seen exist at all.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use super::{
+    ClusterReport, ErrorClass, Known, Near, NodeError, NodeReport,
+    circuit::Circuits,
+    cut::{self, NodeRun, Pace},
+    member::{Cluster, Discovery, Member},
+    order::Order,
+    tally,
+};
+use crate::principal::Principal;
+
+/// What came of an order on one cluster.
+pub struct ClusterRun {
+    /// By case, in the order's order.
+    pub reports: Vec<ClusterReport>,
+    /// What the cluster knows of those who were named.
+    pub known: HashMap<Principal, (Known, Vec<Near>)>,
+}
+
+/// Cuts (or, `simulated`, only looks) on every member of the cluster.
+pub async fn run<C: Cluster>(
+    cluster: &C,
+    order: &Order,
+    pace: &Pace,
+    circuits: &Circuits,
+    simulated: bool,
+) -> ClusterRun {
+    let on = |member: Arc<C::Member>| async move {
+        match simulated {
+            true => cut::look(&member, order, pace, circuits).await,
+            false => cut::cut(&member, order, pace, circuits).await,
+        }
+    };
+    let known = cluster.known();
+    let (mut runs, discovery) = tokio::join!(
+        join_all(known.iter().cloned().map(on)),
+        timeout(pace.inline_budget, cluster.discover())
+    );
+    let mut errors = Vec::new();
+    match discovery {
+        Ok(Ok(Discovery { members, incomplete })) => {
+            errors.extend(incomplete);
+            let now: HashSet<_> = members.iter().map(|member| member.host().to_owned()).collect();
+            runs.retain(|run| now.contains(&run.host));
+            let before: HashSet<_> = known.iter().map(|member| member.host().to_owned()).collect();
+            let new = members.into_iter().filter(|member| !before.contains(member.host()));
+            runs.extend(join_all(new.map(on)).await);
+        }
+        Ok(Err(error)) => errors.push(error),
+        Err(_) => errors.push(NodeError {
+            class: ErrorClass::Transient,
+            code: None,
+            node: cluster.name().to_string(),
+            message: "no member told who is in the cluster within limits.inline_budget".to_owned(),
+        }),
+    }
+    runs.sort_by(|a, b| a.host.cmp(&b.host));
+    let known = known_principals(cluster, order, &runs, pace).await;
+    ClusterRun { reports: reports(cluster, order, &runs, &errors, pace), known }
+}
+
+fn reports<C: Cluster>(
+    cluster: &C,
+    order: &Order,
+    runs: &[NodeRun],
+    errors: &[NodeError],
+    pace: &Pace,
+) -> Vec<ClusterReport> {
+    let mut nodes: Vec<Vec<NodeReport>> =
+        order.parts().iter().map(|_| Vec::with_capacity(runs.len())).collect();
+    for run in runs {
+        let of_cases = tally::node_reports(run, order, pace.max_items);
+        nodes.iter_mut().zip(of_cases).for_each(|(nodes, report)| nodes.push(report));
+    }
+    nodes
+        .into_iter()
+        .map(|nodes| ClusterReport {
+            name: cluster.name().clone(),
+            status: tally::cluster_status(&nodes, errors.is_empty()),
+            nodes,
+            errors: errors.to_vec(),
+        })
+        .collect()
+}
+
+/// Who was seen is known; the others are looked up.
+async fn known_principals<C: Cluster>(
+    cluster: &C,
+    order: &Order,
+    runs: &[NodeRun],
+    pace: &Pace,
+) -> HashMap<Principal, (Known, Vec<Near>)> {
+    let mut known: HashMap<Principal, (Known, Vec<Near>)> = runs
+        .iter()
+        .flat_map(|run| run.watch.alive())
+        .map(|principal| (principal.clone(), (Known::Yes, Vec::new())))
+        .collect();
+    let unseen: Vec<Principal> =
+        order.principals().iter().filter(|principal| !known.contains_key(*principal)).cloned().collect();
+    let anybody_answered = runs.iter().any(|run| run.verified);
+    if unseen.is_empty() || !anybody_answered {
+        return known;
+    }
+    match timeout(pace.inline_budget, cluster.look_up(&unseen)).await {
+        Ok(Ok(answers)) => known.extend(unseen.into_iter().zip(answers)),
+        Ok(Err(error)) => {
+            tracing::debug!(cluster = %cluster.name(), error = error.message, "users could not be looked up")
+        }
+        Err(_) => tracing::debug!(cluster = %cluster.name(), "users could not be looked up in time"),
+    }
+    known
+}

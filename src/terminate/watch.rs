@@ -1,0 +1,315 @@
+//! Leftover or returned: what the looks at one member say about each thing seen there. Pure.
+//!
+//! *Leftover* was there before the kill, or began before the kill's acknowledgement by the
+//! member's own clock. *Returned* began later: the client coming back. Where the server does not
+//! say when a thing began, it counts as leftover: in doubt the kill is said not to have worked.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::{
+    order::Order,
+    survey::{Identity, IdleConnection, Seen, Survey},
+};
+use crate::principal::Principal;
+
+/// What the looks at one member have shown so far.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// The look before the kill; `None` where it was not finished in time.
+    before: Option<Vec<Seen>>,
+    /// Of those, what can still be there: nothing after a restart.
+    present: HashSet<Identity>,
+    /// The latest at which the first kill can have been acknowledged, on the member's clock.
+    acknowledged: Option<Timestamp>,
+    /// Everything that came back.
+    returned: HashMap<Identity, Seen>,
+    /// Seen by any look; by principal's name, to know who exists.
+    alive: HashSet<Principal>,
+    latest: Latest,
+}
+
+/// The last look.
+#[derive(Debug, Default)]
+struct Latest {
+    left: Vec<Seen>,
+    returned: Vec<Seen>,
+    shared: Vec<Seen>,
+    idle: Vec<IdleConnection>,
+    unattributable_cursors: u64,
+}
+
+/// What the last look asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing of theirs runs.
+    Nothing,
+    /// What is left is killed already and ends by itself; look again.
+    Wait,
+    /// Something of theirs runs.
+    Kill,
+    /// Only what returned is still ending.
+    Ending,
+}
+
+impl Watch {
+    /// The look before the kill.
+    pub fn before(&mut self, order: &Order, survey: Survey) {
+        self.note_alive(order, &survey);
+        self.latest.unattributable_cursors = survey.unattributable_cursors;
+        self.latest.idle = survey.idle;
+        let (theirs, shared) =
+            survey.seen.into_iter().partition(|seen| order.reaches(seen) || order.is_theirs_alone(seen));
+        self.latest.shared = shared;
+        let theirs: Vec<Seen> = theirs;
+        self.present = theirs.iter().map(|seen| seen.identity.clone()).collect();
+        self.before = Some(theirs);
+    }
+
+    /// Whether the look before the kill was back in time.
+    pub fn has_before(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// The first kill was acknowledged, at the latest then by the member's clock.
+    pub fn acknowledged(&mut self, at_latest: Timestamp) {
+        self.acknowledged.get_or_insert(at_latest);
+    }
+
+    /// A look after the kill.
+    pub fn after(&mut self, order: &Order, survey: Survey) -> Next {
+        self.note_alive(order, &survey);
+        let mut latest = Latest {
+            idle: survey.idle,
+            unattributable_cursors: survey.unattributable_cursors,
+            ..Latest::default()
+        };
+        for seen in survey.seen {
+            if !order.reaches(&seen) && !order.is_theirs_alone(&seen) {
+                latest.shared.push(seen);
+            } else if self.is_leftover(&seen) {
+                latest.left.push(seen);
+            } else {
+                self.returned.insert(seen.identity.clone(), seen.clone());
+                latest.returned.push(seen);
+            }
+        }
+        self.latest = latest;
+        self.next()
+    }
+
+    fn next(&self) -> Next {
+        let Latest { left, returned, .. } = &self.latest;
+        if left.iter().chain(returned).any(|seen| !seen.pending) {
+            Next::Kill
+        } else if !left.is_empty() {
+            Next::Wait
+        } else if !returned.is_empty() {
+            Next::Ending
+        } else {
+            Next::Nothing
+        }
+    }
+
+    fn is_leftover(&self, seen: &Seen) -> bool {
+        if self.present.contains(&seen.identity) {
+            return true;
+        }
+        match (seen.began, self.acknowledged) {
+            (Some(began), Some(acknowledged)) => began <= acknowledged,
+            (None, _) | (_, None) => true,
+        }
+    }
+
+    /// The member restarted: whatever ran before is gone, whatever runs now came back.
+    pub fn restarted(&mut self) {
+        self.acknowledged = Some(Timestamp::MIN);
+        self.present.clear();
+    }
+
+    /// What only `killOp` ends, by the look before the kill.
+    pub fn sessionless_before(&self, order: &Order) -> HashSet<Identity> {
+        sessionless(order, self.before.iter().flatten())
+    }
+
+    /// What only `killOp` ends, by the last look after the kill.
+    pub fn sessionless_now(&self, order: &Order) -> HashSet<Identity> {
+        sessionless(order, self.latest.left.iter().chain(&self.latest.returned))
+    }
+
+    fn note_alive(&mut self, order: &Order, survey: &Survey) {
+        self.alive.extend(survey.seen.iter().filter_map(|seen| order.principal_of(seen)).cloned());
+        let idle = survey.idle.iter().flat_map(|connection| &connection.users);
+        self.alive.extend(idle.filter(|user| !order.parts_naming(user).is_empty()).cloned());
+    }
+
+    /// Who was seen at work or logged in.
+    pub fn alive(&self) -> &HashSet<Principal> {
+        &self.alive
+    }
+
+    /// Of the look before the kill; `None` where it was not finished.
+    pub fn found(&self) -> Option<&[Seen]> {
+        self.before.as_deref()
+    }
+
+    /// Whether there was anything to cut, as far as is known.
+    pub fn found_anything(&self) -> bool {
+        self.before.as_ref().is_none_or(|before| !before.is_empty()) || !self.returned.is_empty()
+    }
+
+    /// Still there at the last look though it began before the kill.
+    pub fn left(&self) -> &[Seen] {
+        &self.latest.left
+    }
+
+    /// Everything that came back, ended or not.
+    pub fn returned(&self) -> impl Iterator<Item = &Seen> {
+        self.returned.values()
+    }
+
+    /// Of what came back, what the last look still showed.
+    pub fn returned_active(&self) -> &[Seen] {
+        &self.latest.returned
+    }
+
+    /// On connections that also carry somebody else.
+    pub fn shared(&self) -> &[Seen] {
+        &self.latest.shared
+    }
+
+    /// Logged in, and doing nothing.
+    pub fn idle(&self) -> &[IdleConnection] {
+        &self.latest.idle
+    }
+
+    /// Idle cursors of nobody knows whom.
+    pub fn unattributable_cursors(&self) -> u64 {
+        self.latest.unattributable_cursors
+    }
+}
+
+fn sessionless<'a>(order: &Order, seen: impl Iterator<Item = &'a Seen>) -> HashSet<Identity> {
+    seen.filter(|seen| needs_kill_op(order, seen)).map(|seen| seen.identity.clone()).collect()
+}
+
+/// Whether only `killOp` ends it: an operation outside every session of theirs, and theirs alone.
+pub fn needs_kill_op(order: &Order, seen: &Seen) -> bool {
+    matches!(seen.identity, Identity::Operation { .. })
+        && !seen.pending
+        && !order.reaches(seen)
+        && order.is_theirs_alone(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        case::CaseId,
+        principal::Principals,
+        terminate::{Evidence, Kind, order::Part},
+    };
+    use jiff::ToSpan;
+    use uuid::Uuid;
+
+    fn alice() -> Principal {
+        Principal::new("alice", "admin").unwrap()
+    }
+
+    fn order() -> Order {
+        let part =
+            Part { case: CaseId::of_event("/s", "1"), principals: Principals::new([alice()]).unwrap() };
+        Order::new(Uuid::nil(), vec![part]).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + second.seconds()
+    }
+
+    fn operation(opid: i64, users: &[&str], in_session: bool) -> Seen {
+        Seen {
+            identity: Identity::Operation { connection: 1, opid: opid.to_string() },
+            uid: in_session.then(|| alice().digest()),
+            users: users.iter().map(|user| user.parse().unwrap()).collect(),
+            began: Some(at(10)),
+            pending: false,
+            evidence: Evidence::of(Kind::Operation),
+        }
+    }
+
+    fn survey(seen: Vec<Seen>) -> Survey {
+        Survey { seen, ..Survey::default() }
+    }
+
+    fn watch(before: Vec<Seen>) -> Watch {
+        let mut watch = Watch::default();
+        watch.before(&order(), survey(before));
+        watch.acknowledged(at(20));
+        watch
+    }
+
+    #[test]
+    fn what_was_there_before_the_kill_is_left_over() {
+        let seen = operation(1, &["alice@admin"], true);
+        let mut watch = watch(vec![seen.clone()]);
+        assert_eq!(watch.after(&order(), survey(vec![seen])), Next::Kill);
+        assert_eq!((watch.left().len(), watch.returned().count()), (1, 0));
+    }
+
+    #[test]
+    fn what_began_after_the_acknowledgement_is_the_client_coming_back() {
+        let mut watch = watch(vec![operation(1, &["alice@admin"], true)]);
+        let back = Seen { began: Some(at(21)), ..operation(2, &["alice@admin"], true) };
+        assert_eq!(watch.after(&order(), survey(vec![back])), Next::Kill);
+        assert_eq!((watch.left().len(), watch.returned().count()), (0, 1));
+        assert_eq!(watch.after(&order(), survey(vec![])), Next::Nothing);
+        assert_eq!((watch.returned_active().len(), watch.returned().count()), (0, 1));
+    }
+
+    #[test]
+    fn a_thing_without_a_beginning_is_left_over() {
+        let mut watch = watch(vec![]);
+        let unclear = Seen { began: None, ..operation(3, &["alice@admin"], true) };
+        watch.after(&order(), survey(vec![unclear]));
+        assert_eq!(watch.left().len(), 1);
+    }
+
+    #[test]
+    fn a_killed_operation_that_is_still_ending_is_waited_for_and_not_killed_again() {
+        let seen = operation(1, &["alice@admin"], true);
+        let mut watch = watch(vec![seen.clone()]);
+        let pending = Seen { pending: true, ..seen };
+        assert_eq!(watch.after(&order(), survey(vec![pending])), Next::Wait);
+        assert_eq!(watch.left().len(), 1, "and it is left if nobody waits");
+    }
+
+    #[test]
+    fn an_operation_that_also_carries_somebody_else_is_never_ours_to_kill() {
+        let shared = operation(1, &["alice@admin", "bob@admin"], false);
+        let mut watch = watch(vec![shared.clone()]);
+        assert_eq!(watch.after(&order(), survey(vec![shared])), Next::Nothing);
+        assert_eq!(watch.shared().len(), 1);
+        assert!(watch.sessionless_now(&order()).is_empty());
+    }
+
+    #[test]
+    fn an_operation_without_a_session_needs_kill_op() {
+        let mut watch = Watch::default();
+        watch.before(
+            &order(),
+            survey(vec![operation(1, &["alice@admin"], false), operation(2, &["alice@admin"], true)]),
+        );
+        let only = Identity::Operation { connection: 1, opid: "1".into() };
+        assert_eq!(watch.sessionless_before(&order()), HashSet::from([only]));
+    }
+
+    #[test]
+    fn after_a_restart_whatever_runs_came_back() {
+        let seen = operation(1, &["alice@admin"], true);
+        let mut watch = watch(vec![seen.clone()]);
+        watch.restarted();
+        watch.after(&order(), survey(vec![seen]));
+        assert_eq!((watch.left().len(), watch.returned().count()), (0, 1));
+    }
+}
