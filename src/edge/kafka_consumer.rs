@@ -19,8 +19,9 @@ use tokio::sync::oneshot;
 use super::{
     kafka_client,
     kafka_context::Connection,
-    kafka_group::{Member, Poller},
+    kafka_group::Member,
     kafka_handover::{Handover, Phase},
+    kafka_poller::Poller,
     kafka_record::expect_odd_names,
 };
 use crate::{

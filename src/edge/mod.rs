@@ -7,6 +7,7 @@ mod kafka_context;
 mod kafka_group;
 mod kafka_handover;
 pub mod kafka_mock;
+mod kafka_poller;
 mod kafka_produce;
 pub mod kafka_publisher;
 pub mod kafka_reader;
