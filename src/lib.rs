@@ -23,9 +23,10 @@
 //!
 //! # The other rooms
 //!
-//! [`config`] reads the configuration and tells all its faults at once. [`privilege`] is the one
+//! [`config`] reads the configuration and tells all its faults at once; [`check`] asks beforehand
+//! whether the job could be done. [`privilege`] is the one
 //! list of what the account may do. [`responder`] puts a pipeline together, [`service`] runs it
-//! between a consumer and a publisher, [`cli`] has one file a command. [`edge`] is the only place
+//! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a command. [`edge`] is the only place
 //! that names rdkafka and mongodb. [`telemetry`] is the log. [`lab`] starts real servers on
 //! loopback, for the demo and the tests.
 //!
@@ -49,6 +50,7 @@
 //! 10. Memory is bounded whatever arrives.
 
 pub mod case;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod decide;
@@ -56,6 +58,7 @@ pub mod decode;
 pub mod edge;
 pub mod ingest;
 pub mod lab;
+pub mod lanes;
 pub mod pattern;
 pub mod pipeline;
 pub mod principal;

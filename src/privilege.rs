@@ -4,6 +4,8 @@
 //! `impersonate` is not on it, on purpose: without it the server refuses the `users` and `roles`
 //! forms of the kill command, the ones that end everybody's sessions.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 
 /// The name of the role.
@@ -16,6 +18,16 @@ pub enum Resource {
     Cluster,
     /// `config.mongos` of a sharded cluster.
     ConfigMongos,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cluster => "the cluster",
+            Self::AnyDatabase => "every database",
+            Self::ConfigMongos => "config.mongos",
+        })
+    }
 }
 
 /// One action on one resource, with the reason for asking.

@@ -6,7 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    task::{JoinError, JoinHandle},
+    time::timeout,
+};
 
 use crate::{
     config::Config,
@@ -15,6 +19,7 @@ use crate::{
         kafka_publisher::{PublishError, Publisher},
         mongo_cluster::InvalidCluster,
     },
+    lanes::Lanes,
     pipeline::Clock,
     report::{self, Commit, Message},
     responder::Responder,
@@ -32,6 +37,9 @@ pub enum ServiceError {
     /// The publisher cannot go on.
     #[error(transparent)]
     Publisher(#[from] PublishError),
+    /// A batch crashed; its records are read again at the next start.
+    #[error("a batch crashed: {0}")]
+    Crashed(#[from] JoinError),
     /// The drain took longer than `limits.drain`.
     #[error(
         "not drained within limits.drain ({0:?}): what was not published is read again at the next start; \
@@ -87,14 +95,59 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
+/// A batch that is being carried out, in its place among the commits.
+struct InFlight {
+    commit: JoinHandle<Commit>,
+    /// Given back when it is published: so many batches are in flight, and no more.
+    slot: OwnedSemaphorePermit,
+}
+
+/// While one batch is checked, reported and published, the next is being killed.
 async fn serve(
     responder: &Responder,
-    mut batches: Batches,
+    batches: Batches,
     publisher: &Publisher,
     offsets: &Offsets,
 ) -> Result<(), ServiceError> {
-    while let Some(batch) = batches.next().await? {
-        let Commit { batch, messages, offsets: next } = responder.pipeline.handle(batch).await;
+    let (started, in_order) = mpsc::channel(responder.work.depth);
+    tokio::try_join!(start(responder, batches, started), finish(in_order, publisher, offsets))?;
+    Ok(())
+}
+
+/// Decides batch after batch, and begins to carry them out.
+async fn start(
+    responder: &Responder,
+    mut batches: Batches,
+    started: mpsc::Sender<InFlight>,
+) -> Result<(), ServiceError> {
+    let slots = Arc::new(Semaphore::new(responder.work.depth));
+    let mut lanes = Lanes::default();
+    loop {
+        // A batch is taken when there is a place for it: until then it may still grow, or be
+        // taken away with its partition. The semaphore is never closed.
+        let Ok(slot) = slots.clone().acquire_owned().await else { return Ok(()) };
+        let Some(batch) = batches.next().await? else { return Ok(()) };
+        let decided = responder.pipeline.decide(batch).await;
+        let mut turn = lanes.enter(decided.touches());
+        let pipeline = responder.pipeline.clone();
+        let commit = tokio::spawn(async move {
+            turn.wait().await;
+            pipeline.carry_out(decided).await
+        });
+        if started.send(InFlight { commit, slot }).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Publishes what batches leave behind, in their order.
+async fn finish(
+    mut in_order: mpsc::Receiver<InFlight>,
+    publisher: &Publisher,
+    offsets: &Offsets,
+) -> Result<(), ServiceError> {
+    while let Some(InFlight { commit, slot }) = in_order.recv().await {
+        let Commit { batch, messages, offsets: next } = commit.await?;
         tracing::debug!(%batch, messages = messages.len(), "publishing");
         for message in &messages {
             if let Message::Outcome(outcome) = message {
@@ -105,6 +158,7 @@ async fn serve(
         for (partition, offset) in next {
             offsets.store(&partition, offset);
         }
+        drop(slot);
     }
     Ok(())
 }

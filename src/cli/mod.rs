@@ -1,5 +1,6 @@
 //! The command line: one file a command. Each takes its parsed arguments and gives an [`Exit`].
 
+pub mod check;
 mod demo;
 mod publish;
 mod role;
@@ -63,6 +64,8 @@ To see it work on this machine, with nothing set up:  severance demo";
 enum Command {
     /// Listen to the topics and cut off whoever an event names, until told to stop
     Run(run::RunArgs),
+    /// Ask beforehand whether the job could be done: configuration, topics, every member, privileges
+    Check(check::CheckArgs),
     /// See it work: real servers on this machine, three events, nothing to set up
     Demo(demo::DemoArgs),
     /// Say what is missing or wrong about the topics, or make them
@@ -80,6 +83,7 @@ impl Cli {
         let level = if matches!(self.command, Command::Demo(_)) { "error" } else { "warn,severance=info" };
         telemetry::start(self.log, level);
         match self.command {
+            Command::Check(args) => block_on(check::run(&args, crate::check::kafka::findings)),
             Command::Demo(args) => block_on(demo::run(&args)),
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),

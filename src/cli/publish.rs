@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Exit;
 use crate::{
     config::Kafka,
-    edge::{kafka_client, kafka_send},
+    edge::{kafka_client, kafka_send::Sender},
     ingest::{Header, Origin, Trust},
     report::Encoded,
 };
@@ -77,8 +77,8 @@ pub fn publish(kafka: &Kafka, args: &PublishArgs, text: &str, out: &mut impl Wri
         Ok(records) => records,
         Err(faults) => return said(faults, Exit::Usage),
     };
-    let answers = match kafka_send::send(kafka, &records, PATIENCE) {
-        Ok(answers) => answers,
+    let answers = match Sender::new(kafka) {
+        Ok(sender) => sender.send(&records, PATIENCE),
         Err(error) => return said([error.to_string()], Exit::Usage),
     };
     let mut exit = Exit::Done;

@@ -177,6 +177,8 @@ pub struct Cluster {
 pub struct Work {
     /// Most records of one batch.
     pub batch_max_records: usize,
+    /// Most batches in flight.
+    pub depth: usize,
     /// How long a batch may wait for one node, retries included.
     pub inline_budget: Duration,
     /// How long a drain may take.

@@ -306,7 +306,7 @@ fn what_a_later_version_brings_is_named_as_such() {
     for (old, new) in [
         ("\nclusters:", "\nlisten: 127.0.0.1:9464\nclusters:"),
         ("\nclusters:", "\npause_file: /tmp/pause\nclusters:"),
-        ("\nclusters:", "\nlimits: { depth: 2 }\nclusters:"),
+        ("\nclusters:", "\nlisten: null\nclusters:"),
         ("  outcomes:", "  state: severance.state\n  outcomes:"),
         ("  outcomes:", "  commands: severance.commands\n  outcomes:"),
     ] {

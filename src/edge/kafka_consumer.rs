@@ -19,8 +19,10 @@ use tokio::sync::oneshot;
 use super::{
     kafka_client,
     kafka_context::Connection,
-    kafka_group::{Member, Poller},
+    kafka_group::Member,
     kafka_handover::{Handover, Phase},
+    kafka_poller::Poller,
+    kafka_record::expect_odd_names,
 };
 use crate::{
     config::Kafka,
@@ -74,6 +76,7 @@ impl Consumer {
         batch_max_records: usize,
         clock: impl Fn() -> Timestamp + Send + 'static,
     ) -> Result<(Self, Batches, Offsets), ConsumerError> {
+        expect_odd_names();
         let config = kafka_client::consumer(kafka);
         let handover = Arc::new(Handover::new(batch_max_records));
         let connection = Arc::new(Connection::logged("consumer"));

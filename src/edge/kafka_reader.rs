@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{
     kafka_client,
     kafka_context::{Connection, Watched, cause},
-    kafka_record::record,
+    kafka_record::{expect_odd_names, record},
 };
 use crate::{config::Kafka, ingest::Record};
 
@@ -69,6 +69,7 @@ impl Reader {
     /// Asks for the topic's partitions and their ends, and begins to read. Blocks for at most ten
     /// seconds a partition.
     pub fn open(kafka: &Kafka, topic: &str, start: Start) -> Result<Self, ReadError> {
+        expect_odd_names();
         let context = Watched(Connection::logged("reader"));
         let consumer = BaseConsumer::from_config_and_context(&kafka_client::reader(kafka), context)
             .map_err(|error| ReadError::Config(kafka_client::fault(&error, &kafka.properties)))?;

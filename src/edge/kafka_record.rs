@@ -1,6 +1,10 @@
 //! From librdkafka's borrowed message to a [`Record`], whatever its bytes are.
 
-use std::{panic, sync::Arc};
+use std::{
+    cell::Cell,
+    panic,
+    sync::{Arc, Once},
+};
 
 use jiff::Timestamp;
 use rdkafka::{
@@ -36,14 +40,33 @@ fn headers(headers: &BorrowedHeaders) -> Vec<Header> {
 /// may write to a topic could stop us with that, so the panic ends here and costs that one
 /// header: it stays in its place as [`Header::unreadable`].
 fn header(headers: &BorrowedHeaders, index: usize) -> Header {
-    panic::catch_unwind(|| {
+    EXPECTING.set(true);
+    let read = panic::catch_unwind(|| {
         headers
             .try_get(index)
             .map(|header| Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) })
-    })
-    .ok()
-    .flatten()
-    .unwrap_or_else(Header::unreadable)
+    });
+    EXPECTING.set(false);
+    read.ok().flatten().unwrap_or_else(Header::unreadable)
+}
+
+thread_local! {
+    /// A panic on this thread is the expected one.
+    static EXPECTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the expected panic off standard error, where it would be a line, or a backtrace, for
+/// every such header that somebody sends. All other panics are reported as before.
+pub(super) fn expect_odd_names() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !EXPECTING.get() {
+                report(panic);
+            }
+        }));
+    });
 }
 
 /// The topic names seen so far, so that a thousand records share one name.

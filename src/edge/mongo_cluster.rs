@@ -8,12 +8,15 @@ use std::{
 
 use bson::{Document, doc};
 use futures::{StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};
-use mongodb::options::{AuthMechanism, ClientOptions, ServerAddress};
+use mongodb::{
+    error::Error,
+    options::{AuthMechanism, ClientOptions, ServerAddress},
+};
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    mongo_error::{UNAUTHORIZED, node_error},
+    mongo_error::{UNAUTHORIZED, node_error, words},
     mongo_member::{MongoMember, Place},
     mongo_users,
 };
@@ -51,14 +54,23 @@ pub struct InvalidCluster {
     message: String,
 }
 
+impl InvalidCluster {
+    /// What the driver says of the URI; it may quote it, and with it the password.
+    pub(super) fn uri(config: &config::Cluster, error: &Error) -> Self {
+        Self {
+            cluster: config.name.clone(),
+            message: format!("uri: {}", without_secrets(&words(error), config)),
+        }
+    }
+}
+
 impl MongoCluster {
     /// Reads the URI; connects to nothing yet. Must be called inside a tokio runtime.
     pub async fn new(config: &config::Cluster) -> Result<Self, InvalidCluster> {
         let invalid = |message: String| InvalidCluster { cluster: config.name.clone(), message };
         let options = ClientOptions::parse(config.uri.expose_secret())
             .await
-            // The driver's message may quote the URI, and with it the password.
-            .map_err(|error| invalid(format!("uri: {}", without_secrets(&error.to_string(), config))))?;
+            .map_err(|error| InvalidCluster::uri(config, &error))?;
         let mut addresses = BTreeMap::new();
         for (host, address) in &config.members {
             let address = ServerAddress::parse(address)
@@ -92,7 +104,7 @@ impl MongoCluster {
     }
 
     /// Members and seeds to ask, each address once.
-    fn candidates(&self) -> Vec<Arc<MongoMember>> {
+    pub(super) fn candidates(&self) -> Vec<Arc<MongoMember>> {
         let members = Self::lock(&self.members);
         let known = members.values().cloned();
         let seeds = self.seeds.iter().filter(|seed| !members.contains_key(seed.host())).cloned();
@@ -333,6 +345,9 @@ fn told_by_nobody(cluster: &str, errors: &[NodeError]) -> NodeError {
     }
 }
 
+/// Options of a URI that are secret.
+const SECRET_OPTIONS: [&str; 3] = ["aws_session_token", "tlscertificatekeyfilepassword", "proxypassword"];
+
 /// The account that the URI names; x.509 may leave it to the certificate.
 fn named_account(options: &ClientOptions) -> Option<Principal> {
     let credential = options.credential.as_ref()?;
@@ -350,11 +365,19 @@ fn named_account(options: &ClientOptions) -> Option<Principal> {
     Principal::new(user, db).ok()
 }
 
-/// The text without the URI and without any part of it that is secret.
+/// The text without the URI and without any part of it that is secret. Where a secret has a character
+/// that divides the URI, the driver takes its parts for something else and quotes them: then no word
+/// of it is shown.
 fn without_secrets(text: &str, config: &config::Cluster) -> String {
     let uri = config.uri.expose_secret();
     let userinfo =
         uri.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(userinfo, _)| userinfo);
+    let divided = userinfo.is_some_and(|userinfo| userinfo.contains(['/', '?', '#', '[', ']', '@']));
+    let lowercase = uri.to_ascii_lowercase();
+    if divided || SECRET_OPTIONS.iter().any(|option| lowercase.contains(option)) {
+        return "cannot be read; a name or password in it writes each of `@ : / ? # [ ] & %` as %40 %3A %2F %3F %23 %5B %5D %26 %25"
+            .to_owned();
+    }
     let password = userinfo.and_then(|userinfo| userinfo.split_once(':')).map(|(_, password)| password);
     [Some(uri), userinfo, password]
         .into_iter()
@@ -365,6 +388,8 @@ fn without_secrets(text: &str, config: &config::Cluster) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mongodb::options::ConnectionString;
+
     use super::*;
 
     #[test]
@@ -410,6 +435,27 @@ mod tests {
             .get_datetime("$gte")
             .unwrap();
         assert_eq!(since.timestamp_millis(), 380_000);
+    }
+
+    #[test]
+    fn a_secret_that_the_driver_takes_for_something_else_is_not_shown() {
+        for uri in [
+            "mongodb://u:hunter2/x@h:1/",
+            "mongodb://u:hunter2?x@h:1/",
+            "mongodb://u:hun@ter2/x@h:1/",
+            "mongodb://u:x#/hunter2@h:1/",
+            "mongodb://u:p@h:1/?tlsCertificateKeyFilePassword=a&hunter2",
+        ] {
+            let config = config::Cluster {
+                name: "c".into(),
+                labels: BTreeMap::new(),
+                uri: uri.to_owned().into(),
+                members: BTreeMap::new(),
+            };
+            let Err(error) = ConnectionString::parse(uri) else { continue };
+            let shown = InvalidCluster::uri(&config, &error).to_string();
+            assert!(!shown.contains("hun") && !shown.contains("ter2"), "{shown}");
+        }
     }
 
     #[test]

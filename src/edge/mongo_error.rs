@@ -19,12 +19,18 @@ const TRANSIENT: [i32; 15] = [6, 7, 50, 89, 91, 94, 189, 262, 391, 9001, 10107, 
 const UNSUPPORTED: [i32; 3] = [59, 115, 8000];
 /// The server's words for a missing privilege.
 pub(super) const UNAUTHORIZED: i32 = 13;
-const AUTHENTICATION_FAILED: i32 = 18;
+/// A refused login.
+pub(super) const AUTHENTICATION_FAILED: i32 = 18;
 
 /// Translates an error that came while `doing` something on `node`.
 pub(super) fn node_error(node: &str, doing: &str, error: &Error) -> NodeError {
     let (class, code, text) = classify(error);
     NodeError { class, code, node: node.to_owned(), message: format!("{doing}: {}", shorten(&text)) }
+}
+
+/// What the driver says, at any length: whoever shows it takes secrets out first.
+pub(super) fn words(error: &Error) -> String {
+    classify(error).2
 }
 
 fn classify(error: &Error) -> (ErrorClass, Option<i32>, String) {
@@ -46,9 +52,24 @@ fn classify(error: &Error) -> (ErrorClass, Option<i32>, String) {
             (ErrorClass::Permanent, None, message.clone())
         }
         ErrorKind::IncompatibleServer { message, .. } => (ErrorClass::Unsupported, None, message.clone()),
-        ErrorKind::SessionsNotSupported => (ErrorClass::Unsupported, None, error.to_string()),
+        ErrorKind::SessionsNotSupported => (ErrorClass::Unsupported, None, error.kind.to_string()),
+        ErrorKind::ServerSelection { message, .. } => unreached(message),
         // Everything else is the network's, or the driver's view of it, and may pass.
-        _ => (ErrorClass::Transient, None, error.to_string()),
+        _ => (ErrorClass::Transient, None, error.kind.to_string()),
+    }
+}
+
+/// The driver says why it reached nobody only inside a description of everybody.
+fn unreached(message: &str) -> (ErrorClass, Option<i32>, String) {
+    let why = message.split_once("Error: Kind: ").map(|(_, why)| why);
+    let short = why.map_or("no answer", |why| why.split(", labels: ").next().unwrap_or(why));
+    let refused =
+        |why: &str| why.contains("Authentication failed") || why.contains("\"AuthenticationFailed\"");
+    match why {
+        Some(why) if refused(why) => {
+            (ErrorClass::Permanent, Some(AUTHENTICATION_FAILED), format!("AuthenticationFailed {short}"))
+        }
+        Some(_) | None => (ErrorClass::Transient, None, short.to_owned()),
     }
 }
 
@@ -66,5 +87,37 @@ fn shorten(text: &str) -> String {
     match line.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_nobody_was_reached_is_found_in_the_drivers_words() {
+        let topology = |server: &str| {
+            format!(
+                "Server selection timeout: No available servers. Topology: {{ Type: Single, Servers: [ {{ Address: m:1, Type: Unknown{server} }} ] }}"
+            )
+        };
+        let refused = topology(
+            ", Error: Kind: I/O error: Connection refused (os error 111), labels: {\"A\"}, source: None",
+        );
+        assert_eq!(
+            unreached(&refused),
+            (ErrorClass::Transient, None, "I/O error: Connection refused (os error 111)".to_owned())
+        );
+        let login =
+            topology(", Error: Kind: SCRAM failure: Authentication failed., labels: {}, source: Some(Error)");
+        assert_eq!(
+            unreached(&login),
+            (
+                ErrorClass::Permanent,
+                Some(AUTHENTICATION_FAILED),
+                "AuthenticationFailed SCRAM failure: Authentication failed.".to_owned()
+            )
+        );
+        assert_eq!(unreached(&topology("")), (ErrorClass::Transient, None, "no answer".to_owned()));
     }
 }

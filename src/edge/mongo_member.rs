@@ -91,6 +91,11 @@ impl MongoMember {
         *lock(&self.state) == "primary"
     }
 
+    /// Whether it is a mongos, by what it said or by where it was found.
+    pub(super) fn is_router(&self) -> bool {
+        *lock(&self.place) == Place::Router || *lock(&self.state) == "mongos"
+    }
+
     pub(super) fn admin(&self) -> Database {
         self.client.database("admin")
     }
@@ -114,7 +119,7 @@ impl MongoMember {
     }
 
     /// A client of its own that never logs in.
-    async fn is_open_to_strangers(&self) -> Result<bool, NodeError> {
+    pub(super) async fn is_open_to_strangers(&self) -> Result<bool, NodeError> {
         let mut options = self.options.clone();
         options.credential = None;
         options.min_pool_size = None;

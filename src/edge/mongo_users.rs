@@ -18,10 +18,15 @@ const MAX_NEAR: usize = 10;
 /// The accounts under which we are logged in.
 pub(super) async fn logged_in(member: &MongoMember) -> Result<Vec<Principal>, NodeError> {
     let reply = member.command("connectionStatus", doc! {"connectionStatus": 1}).await?;
+    Ok(accounts(&reply))
+}
+
+/// The accounts that a `connectionStatus` names.
+pub(super) fn accounts(reply: &Document) -> Vec<Principal> {
     let users = reply.get_document("authInfo").and_then(|info| info.get_array("authenticatedUsers"));
-    Ok(users
+    users
         .map(|users| users.iter().filter_map(bson::Bson::as_document).filter_map(principal).collect())
-        .unwrap_or_default())
+        .unwrap_or_default()
 }
 
 /// Whether these users exist, and the same name in another database or in another spelling.

@@ -1,6 +1,6 @@
 //! A child process that dies with us, whatever happens to us.
 //!
-//! The child belongs to a [watcher](super::watcher) which kills it when we are gone. The watcher is also
+//! The child belongs to a watcher, a small shell, which kills it when we are gone. The watcher is also
 //! the only one who signals the child, and it keeps an ended child unreaped until we have asked for its
 //! exit: the child's process number cannot have passed to a stranger when a signal is sent.
 

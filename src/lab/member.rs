@@ -128,7 +128,7 @@ fn command(spec: &Spec, port: u16, folder: &Path) -> Command {
 
 async fn launch(spec: &Spec, port: u16, folder: &Path) -> Result<Guarded, LabError> {
     let log = log_in(folder);
-    let before = log.metadata().map_or(0, |meta| meta.len());
+    let before = fs::read(&log).map_or(0, |log| log.len());
     let process =
         Guarded::start(&command(spec, port, folder), &log).map_err(LabError::io("starting a mongod"))?;
     let end = Instant::now() + START_LIMIT;
@@ -137,7 +137,7 @@ async fn launch(spec: &Spec, port: u16, folder: &Path) -> Result<Guarded, LabErr
         let exit = process.exit().map_err(LabError::io("looking after a mongod"))?;
         // Only what this run wrote: the log also holds what the runs before it said.
         let log = fs::read(&log).unwrap_or_default();
-        let log = String::from_utf8_lossy(log.get(before as usize..).unwrap_or_default());
+        let log = String::from_utf8_lossy(log.get(before..).unwrap_or_default());
         if let Some(exit) = exit {
             let log = log.lines().rev().take(3).collect::<Vec<_>>().join(" | ");
             return Err(LabError::Died { port, exit, log });

@@ -27,7 +27,7 @@ pub use dir::LabDir;
 pub use guard::{Guarded, Signal};
 pub use mongod::Mongod;
 pub use replica_set::ReplicaSet;
-pub use secret::Credentials;
+pub use secret::{Credentials, Proof};
 pub use standalone::Standalone;
 
 use std::time::Duration;

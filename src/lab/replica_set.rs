@@ -5,6 +5,7 @@
 
 mod builder;
 mod control;
+mod form;
 
 use std::path::PathBuf;
 
@@ -205,14 +206,10 @@ impl ReplicaSet {
         format!("mongodb://{user}{addresses}/?{scope}&{options}{}", tls_options(self.tls.as_ref()))
     }
 
+    /// A write concern that waits for all members, and not for ever (in ms).
     fn everywhere(&self) -> Value {
-        everywhere(self.size())
+        json!({"w": self.size(), "wtimeout": 20_000})
     }
-}
-
-/// A write concern that waits for all members, and not for ever (in ms).
-fn everywhere(size: usize) -> Value {
-    json!({"w": size, "wtimeout": 20_000})
 }
 
 fn tls_options(tls: Option<&Authority>) -> String {

@@ -37,15 +37,21 @@ pub async fn account(set: &ReplicaSet, user: &str) -> Credentials {
     set.create_user(user, "admin", json!([{"role": ROLE, "db": "admin"}])).await.expect("an account")
 }
 
-/// A configuration for one cluster, `lab`, with `extra` at its end.
+/// A configuration for one cluster, `lab`, without Kafka, with `extra` at its end.
 pub fn config(uri: &str, extra: &str) -> Config {
+    config_on("localhost:1", "test", uri, extra)
+}
+
+/// The same with a Kafka; the topics are `<prefix>.triggers`, `<prefix>.outcomes`, `<prefix>.dead`.
+pub fn config_on(bootstrap: &str, prefix: &str, uri: &str, extra: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = folder.path().join("uri");
     std::fs::write(&secret, uri).expect("a file");
     // The counts of a test are exact only where the look before the kill is back, however busy the machine.
     let evidence = if extra.contains("evidence:") { "" } else { "evidence: {wait: 900ms}\n" };
     let text = format!(
-        "kafka:\n  properties: {{bootstrap.servers: 'localhost:1', group.id: test}}\n  topics: [{{name: t}}]\n  outcomes: out\n  dead_letters: dead\n\
+        "kafka:\n  properties: {{bootstrap.servers: '{bootstrap}', group.id: {prefix}}}\n  \
+         topics: [{{name: {prefix}.triggers}}]\n  outcomes: {prefix}.outcomes\n  dead_letters: {prefix}.dead\n\
          clusters:\n  - name: lab\n    uri: {{file: {}}}\n{extra}{evidence}",
         secret.display()
     );

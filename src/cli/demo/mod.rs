@@ -10,8 +10,9 @@ mod stage;
 use std::{io::Write as _, time::Duration};
 
 use clap::Args;
+use futures::future::join_all;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Exit;
 use cast::CAST;
@@ -31,35 +32,67 @@ pub struct DemoArgs {
 
 /// Shows it.
 pub async fn run(args: &DemoArgs) -> Exit {
-    let interrupted = async {
-        let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return std::future::pending().await };
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return failed(&error.into()),
     };
+    let shown = tokio::select! {
+        shown = show() => shown,
+        () = signals.next() => return interrupted(),
+    };
+    let (stage, problems) = match shown {
+        Ok(shown) => shown,
+        Err(error) => return failed(&error),
+    };
+    if !problems.is_empty() {
+        let lines: String = problems.iter().map(|problem| format!("  - {problem}\n")).collect();
+        say(&format!("\nNOT as it should be:\n{lines}"));
+    }
+    if args.keep {
+        tell_how_to_play(&stage);
+        signals.next().await;
+    }
     tokio::select! {
-        shown = show(args.keep) => match shown {
-            Ok(problems) if problems.is_empty() => Exit::Done,
-            Ok(problems) => {
-                say(&format!("\nNOT as it should be:\n{}", problems.iter().map(|problem| format!("  - {problem}\n")).collect::<String>()));
-                Exit::Failed
-            }
-            Err(error) => {
-                eprintln!("severance demo: {error:#}");
-                Exit::OurFault
-            }
+        closed = stage.close() => match closed {
+            Ok(()) if problems.is_empty() => Exit::Done,
+            Ok(()) => Exit::Failed,
+            Err(error) => failed(&error),
         },
-        () = interrupted => {
-            eprintln!("\nseverance demo: interrupted; its servers and its folder are gone");
-            Exit::OurFault
+        () = signals.next() => interrupted(),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Exit {
+    eprintln!("severance demo: {error:#}");
+    Exit::OurFault
+}
+
+fn interrupted() -> Exit {
+    eprintln!("\nseverance demo: interrupted; its servers and its folder are gone");
+    Exit::OurFault
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }
 
-/// The whole of it; what is not as it should be.
-async fn show(keep: bool) -> anyhow::Result<Vec<String>> {
+/// The whole of it: what is up at the end, and what is not as it should be.
+async fn show() -> anyhow::Result<(Stage, Vec<String>)> {
     say("Severance on real servers on this machine, loopback only. Starting them takes a few seconds.\n\n");
     let mut stage = Stage::build(|what, detail| say(&format!("  {what:<10} {detail}\n"))).await?;
     say("\n");
@@ -67,53 +100,53 @@ async fn show(keep: bool) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
     for (kind, source, data, who) in scenes() {
         say(&format!("\n> {kind}   {who}   from {source}\n"));
-        stage.publish(&event(kind, source, data))?;
-        let outcome = stage.next_outcome().await?;
-        let data = &outcome["data"];
-        let case = data["case_id"].as_str().unwrap_or_default().to_owned();
-        let mut agreeing = 0;
-        for member in 0..stage.set.size() {
-            agreeing += usize::from(
-                stage.set.logged_kills(member)?.iter().any(|line| line.to_string().contains(&case)),
-            );
-        }
-        say(&screen::outcome(data, agreeing));
-        problems.extend(complaints(data, agreeing, stage.set.size()));
+        problems.extend(act(&mut stage, &event(kind, source, data)).await?);
     }
-    say("\n");
     match stage.look().await {
-        Ok(looks) => say(&screen::table("after", &looks)),
+        Ok(looks) => say(&format!("\n{}", screen::table("after", &looks))),
         Err(error) => problems.push(format!("the last look failed: {error}")),
     }
+    problems.extend(ask_the_clients(&stage).await);
+    Ok((stage, problems))
+}
+
+/// One event: published, answered, shown, and held against the servers' own logs.
+async fn act(stage: &mut Stage, event: &Value) -> anyhow::Result<Vec<String>> {
+    stage.publish(event)?;
+    let outcome = stage.next_outcome().await?;
+    let data = &outcome["data"];
+    let case = data["case_id"].as_str().unwrap_or_default();
+    let mut agreeing = 0;
+    for member in 0..stage.set.size() {
+        let kills = stage.set.logged_kills(member)?;
+        agreeing += usize::from(kills.iter().any(|line| line.to_string().contains(case)));
+    }
+    say(&screen::outcome(data, agreeing));
+    Ok(complaints(data, agreeing, stage.set.size()))
+}
+
+/// What the clients themselves saw: the only witnesses that are neither ours nor the servers'.
+async fn ask_the_clients(stage: &Stage) -> Vec<String> {
+    let mut problems = Vec::new();
     let (named, others): (Vec<&Running>, Vec<&Running>) =
         stage.running.iter().partition(|running| running.actor.named);
-    let (mut dead, mut untouched) = (0, 0);
-    for running in &named {
-        match is_dead(running).await {
-            true => dead += 1,
-            false => {
-                problems.push(format!("{} still runs on m{}", running.actor.name(), running.piece.member + 1))
-            }
+    let dead = join_all(named.iter().map(|running| is_dead(running))).await;
+    let alive = join_all(others.iter().map(|running| is_alive(running))).await;
+    let mut tell = |all: &[&Running], good: &[bool], what: &str| {
+        for (running, _) in all.iter().zip(good).filter(|(_, good)| !**good) {
+            problems.push(format!("{} {what} on m{}", running.actor.name(), running.piece.member + 1));
         }
-    }
-    for running in &others {
-        match is_alive(running).await {
-            true => untouched += 1,
-            false => {
-                problems.push(format!("{} was cut on m{}", running.actor.name(), running.piece.member + 1))
-            }
-        }
-    }
+        good.iter().filter(|good| **good).count()
+    };
+    let ended = tell(&named, &dead, "still runs");
+    let untouched = tell(&others, &alive, "was cut");
     say(&format!(
-        "\nnamed:      {dead} of {} ended, as their own clients saw\nbystanders: {untouched} of {} untouched, as their own clients saw\n",
+        "\nnamed:      {ended} of {} ended, as their own clients saw\n\
+         bystanders: {untouched} of {} untouched, as their own clients saw\n",
         plural(named.len(), "operation"),
         plural(others.len(), "operation"),
     ));
-    if keep {
-        leave_running(&stage).await;
-    }
-    stage.close().await?;
-    Ok(problems)
+    problems
 }
 
 /// What is said, in order, and of whom.
@@ -191,7 +224,7 @@ async fn is_alive(running: &Running) -> bool {
     running.workload.is_untouched()
 }
 
-async fn leave_running(stage: &Stage) {
+fn tell_how_to_play(stage: &Stage) {
     let folder = stage.folder();
     let folder = folder.display();
     let program =
@@ -212,7 +245,6 @@ async fn leave_running(stage: &Stage) {
     if written.is_err() {
         say("  (the sample event could not be written)\n");
     }
-    std::future::pending::<()>().await;
 }
 
 /// To standard output; a reader that has gone away is no reason to stop half-way.

@@ -18,7 +18,7 @@ use crate::{
     edge::{
         kafka_mock::MockCluster,
         kafka_reader::{Reader, Start},
-        kafka_send,
+        kafka_send::Sender,
         mongo_cluster::MongoCluster,
         mongo_lab::Workload,
     },
@@ -58,7 +58,7 @@ pub struct Stage {
     outcomes: tokio::sync::mpsc::Receiver<Record>,
     service: JoinHandle<Result<(), ServiceError>>,
     stop: watch::Sender<bool>,
-    kafka: crate::config::Kafka,
+    sender: Sender,
     cluster: MongoCluster,
     /// The replica set.
     pub set: ReplicaSet,
@@ -106,7 +106,8 @@ impl Stage {
         let (stop, stopped) = watch::channel(false);
         let service = tokio::spawn(service::run(load()?, stopped));
         let outcomes = Reader::open(&kafka, OUTCOMES, Start::Beginning)?.follow()?;
-        let mut stage = Self { running, outcomes, service, stop, kafka, cluster, set, mock, folder };
+        let sender = Sender::new(&kafka)?;
+        let mut stage = Self { running, outcomes, service, stop, sender, cluster, set, mock, folder };
         stage.wait_until_listening().await?;
         tell("severance", format!("listening on {TRIGGERS}"));
         Ok(stage)
@@ -128,9 +129,7 @@ impl Stage {
                 value: Some(b"application/cloudevents+json".to_vec()),
             }],
         };
-        let sent = tokio::task::block_in_place(|| {
-            kafka_send::send(&self.kafka, &[(TRIGGERS.into(), encoded)], PATIENCE)
-        })?;
+        let sent = tokio::task::block_in_place(|| self.sender.send(&[(TRIGGERS.into(), encoded)], PATIENCE));
         for result in sent {
             result.map_err(|reason| anyhow::anyhow!("the event was not published: {reason}"))?;
         }
@@ -187,7 +186,9 @@ impl Stage {
 
     /// Ends the responder as SIGTERM would, then everything else.
     pub async fn close(self) -> anyhow::Result<()> {
-        let Self { service, stop, .. } = self;
+        let Self { service, stop, outcomes, .. } = self;
+        // Its thread ends first, or it would say that Kafka has gone.
+        drop(outcomes);
         // It has ended where nobody hears this.
         let _ = stop.send(true);
         Ok(service.await??)
@@ -225,7 +226,7 @@ fn config_text(bootstrap: &str) -> String {
     format!(
         "# The demo's configuration: everything that is not said has its default.\n\
          kafka:\n\
-         \x20 properties: {{ bootstrap.servers: \"{bootstrap}\", group.id: severance }}\n\
+         \x20 properties: {{ bootstrap.servers: \"{bootstrap}\", group.id: severance, fetch.wait.max.ms: 1 }}\n\
          \x20 topics:\n\
          \x20   - name: {TRIGGERS}\n\
          \x20     accept_types: [\"io.severance.*\", \"io.severance.account.reinstated.*\"]\n\

@@ -111,10 +111,7 @@ impl Worker {
             (Opened::SessionCursor(cursor), Some(session)) => cursor.advance(session).await?,
             _ => return Err(MongoError::own("there is no cursor")),
         };
-        match found {
-            true => Ok(()),
-            false => Err(MongoError::own("the cursor is at its end")),
-        }
+        if found { Ok(()) } else { Err(MongoError::own("the cursor is at its end")) }
     }
 
     fn step(&self, result: Result<(), MongoError>, answer: Probe) {

@@ -1,24 +1,19 @@
-//! What a replica set is to be, and how it comes to be.
+//! What a replica set is to be.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::try_join_all;
-use secrecy::ExposeSecret;
-use serde_json::{Value, json};
 
-use super::control::LIMIT;
-use super::{ReplicaSet, everywhere, tls_options};
+use super::ReplicaSet;
 use crate::edge::mongo_lab::Admin;
 use crate::lab::member::{Member, Spec};
-use crate::lab::secret::{Credentials, Proof, random_word};
+use crate::lab::secret::{Credentials, random_word};
 use crate::lab::standalone::find_mongod;
 use crate::lab::tls::{Authority, write_private};
 use crate::lab::{LabDir, LabError};
 
 const NAME: &str = "lab";
-/// How often a member's state is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// What a replica set is to be.
 #[derive(Debug, Clone)]
@@ -108,10 +103,7 @@ impl Builder {
     pub async fn start(self) -> Result<ReplicaSet, LabError> {
         let mongod = find_mongod().await?;
         let dir = LabDir::new().map_err(LabError::io("making a folder"))?;
-        let tls = match self.tls {
-            true => Some(Authority::create(dir.path().join("tls"))?),
-            false => None,
-        };
+        let tls = if self.tls { Some(Authority::create(dir.path().join("tls"))?) } else { None };
         let args = self.arguments(dir.path(), tls.as_ref())?;
         let spec = Spec { mongod, args, env: self.env.clone() };
         let size = self.voting + usize::from(self.hidden);
@@ -136,11 +128,7 @@ impl Builder {
         for member in 0..size {
             set.admins.push(Admin::connect(&set.member_uri(member, &set.root)).await?);
         }
-        let options = tls_options(set.tls.as_ref());
-        let uri = format!("mongodb://{}/?directConnection=true{options}", set.address(0));
-        self.form(&set.admins[0], &Admin::connect(&uri).await?, &set.hosts, &set.root).await?;
-        set.admins[0].seed(everywhere(size)).await?;
-        set.wait_healthy().await?;
+        set.form(self.voting).await?;
         Ok(set)
     }
 
@@ -159,68 +147,13 @@ impl Builder {
             // Users with passwords have none.
             args.push("--tlsAllowConnectionsWithoutCertificates".to_owned());
         }
-        if self.failpoints {
-            args.extend(["--setParameter".to_owned(), "enableTestCommands=1".to_owned()]);
-        }
+        let mut set = |parameter: String| args.extend(["--setParameter".to_owned(), parameter]);
         let quiesce = self.quiesce.as_millis();
-        args.push("--setParameter".to_owned());
-        args.push(format!("shutdownTimeoutMillisForSignaledShutdown={quiesce}"));
+        set(format!("shutdownTimeoutMillisForSignaledShutdown={quiesce}"));
+        if self.failpoints {
+            set("enableTestCommands=1".to_owned());
+        }
         args.extend(self.args.iter().cloned());
         Ok(args)
-    }
-
-    /// One member alone elects itself at once; all together would first wait for an election to fall due.
-    /// The first user goes through the localhost exception, which ends with it.
-    async fn form(
-        &self,
-        first: &Admin,
-        anybody: &Admin,
-        hosts: &[String],
-        root: &Credentials,
-    ) -> Result<(), LabError> {
-        let none = || json!({});
-        anybody.run("admin", "replSetInitiate", self.config(1, &hosts[..1]), none()).await?;
-        wait_writable(anybody).await?;
-        if let Proof::Password(password) = &root.proof {
-            let fields = json!({"pwd": password.expose_secret(), "roles": ["root"]});
-            anybody.run(&root.db, "createUser", json!(root.user), fields).await?;
-        }
-        if hosts.len() > 1 {
-            // By force, since more than one voting member is added. It asks for a higher version.
-            let config = self.config(2, hosts);
-            first.run("admin", "replSetReconfig", config, json!({"force": true})).await?;
-        }
-        Ok(())
-    }
-
-    fn config(&self, version: u32, hosts: &[String]) -> Value {
-        let members: Vec<Value> = hosts
-            .iter()
-            .enumerate()
-            .map(|(number, host)| {
-                if number < self.voting {
-                    json!({"_id": number, "host": host, "priority": if number == 0 { 2 } else { 1 }})
-                } else {
-                    json!({"_id": number, "host": host, "priority": 0, "hidden": true, "votes": 0})
-                }
-            })
-            .collect();
-        json!({"_id": NAME, "version": version, "members": members, "settings": {
-            "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500,
-        }})
-    }
-}
-
-async fn wait_writable(admin: &Admin) -> Result<(), LabError> {
-    let end = Instant::now() + LIMIT;
-    loop {
-        let hello = admin.run("admin", "hello", json!(1), json!({})).await?;
-        if hello["isWritablePrimary"] == true {
-            return Ok(());
-        }
-        if Instant::now() > end {
-            return Err(LabError::TooSlow { what: format!("a primary, but: {hello}"), waited: LIMIT });
-        }
-        tokio::time::sleep(LOOK).await;
     }
 }

@@ -10,7 +10,7 @@ use crate::lab::{LabError, Signal};
 /// How long a set may take to settle: 3 s is usual, a loaded machine gets more.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// A member that does not answer within this is passed over for the moment.
 const PATIENCE: Duration = Duration::from_millis(500);
 

@@ -1,0 +1,212 @@
+//! The thread of the consumer: what it does in one round.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use rdkafka::{
+    Message,
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use tracing::{debug, error};
+
+use super::{
+    kafka_consumer::ConsumerError,
+    kafka_group::{Member, commit, is_paused, pause, resume, store},
+    kafka_handover::{Handover, Phase},
+    kafka_record::{Names, record},
+};
+
+/// How long one poll may wait for a record: so long can it take until a stored offset is given
+/// to librdkafka, or a stop is seen.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How long a full batch may stay before the partitions are paused. A pause throws away what
+/// librdkafka has fetched ahead, so it is for a slow cluster, not for every batch of a storm.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a poll waits that only serves rebalances.
+const SERVE: Duration = Duration::from_millis(1);
+
+/// How long the question may take that wakes the fetching of resumed partitions.
+const WAKE: Duration = Duration::from_millis(50);
+
+/// How often the brokers are asked whether they are back, and for how long.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+const PROBE_WAIT: Duration = Duration::from_millis(100);
+
+/// How long the first look at a topic may take. A client that has not seen metadata when it
+/// joins waits half a second for nothing.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// The thread's own state.
+pub(super) struct Poller<Clock> {
+    consumer: BaseConsumer<Member>,
+    handover: Arc<Handover>,
+    topics: Vec<String>,
+    clock: Clock,
+    names: Names,
+    probed: Instant,
+}
+
+impl<Clock: Fn() -> Timestamp> Poller<Clock> {
+    pub(super) fn new(
+        consumer: BaseConsumer<Member>,
+        handover: Arc<Handover>,
+        topics: Vec<String>,
+        clock: Clock,
+    ) -> Self {
+        Self { consumer, handover, topics, clock, names: Names::default(), probed: Instant::now() }
+    }
+
+    /// The thread: polls until it is to close or cannot go on.
+    pub(super) fn run(mut self) -> Result<(), ConsumerError> {
+        // However this thread ends, a receiver that waits has to hear of it.
+        let _ending = Ending(self.handover.clone());
+        let outcome = self.poll_until_closing();
+        if let Err(failure) = outcome {
+            error!(error = %failure, "consumption has ended");
+            self.handover.fail(failure.clone());
+            return Err(failure);
+        }
+        store(&self.consumer, &self.handover);
+        // Dropping the consumer leaves the group, which takes a round trip to the broker.
+        commit(&self.consumer)
+    }
+
+    fn poll_until_closing(&mut self) -> Result<(), ConsumerError> {
+        self.look_first();
+        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        self.consumer.subscribe(&topics).map_err(|error| ConsumerError::Fatal(error.to_string()))?;
+        loop {
+            store(&self.consumer, &self.handover);
+            match self.handover.phase() {
+                Phase::Running if self.handover.is_full() => self.wait_for_room()?,
+                Phase::Running => {
+                    self.resume();
+                    self.fill()?;
+                }
+                Phase::Draining => {
+                    pause(&self.consumer);
+                    self.handover.end();
+                    self.handover.wait_for_room(POLL);
+                    self.serve()?;
+                }
+                Phase::Closing => return Ok(()),
+            }
+            self.probe();
+        }
+    }
+
+    /// Takes what is ready: waits for the first record and for none after it.
+    fn fill(&mut self) -> Result<(), ConsumerError> {
+        let mut wait = POLL;
+        let mut filled = false;
+        // None is not "empty": it is also what a served rebalance looks like. What is still there
+        // is then the beginning of the next round.
+        while let Some(polled) = self.consumer.poll(wait) {
+            match polled {
+                Ok(message) => {
+                    let topic = self.names.of(message.topic());
+                    filled = true;
+                    if !self.handover.push(record(&message, topic)) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    self.judge(&error)?;
+                    break;
+                }
+            }
+            wait = Duration::ZERO;
+        }
+        if filled {
+            self.handover.filled((self.clock)());
+            self.consumer.context().connection().reached();
+        }
+        Ok(())
+    }
+
+    /// The batch is full. Gives whoever takes it a moment, then pauses.
+    fn wait_for_room(&mut self) -> Result<(), ConsumerError> {
+        if is_paused(&self.consumer) {
+            self.handover.wait_for_room(POLL);
+            return self.serve();
+        }
+        self.handover.wait_for_room(PATIENCE);
+        if self.handover.is_full() && self.handover.phase() == Phase::Running {
+            debug!("the pending batch stays full: partitions are paused");
+            pause(&self.consumer);
+        }
+        Ok(())
+    }
+
+    /// Serves rebalances while the partitions are paused.
+    fn serve(&mut self) -> Result<(), ConsumerError> {
+        match self.consumer.poll(SERVE) {
+            Some(Ok(message)) => {
+                // A record that slipped through a pause is kept, or it would be skipped.
+                let topic = self.names.of(message.topic());
+                self.handover.push(record(&message, topic));
+                self.handover.filled((self.clock)());
+                Ok(())
+            }
+            Some(Err(error)) => self.judge(&error),
+            None => Ok(()),
+        }
+    }
+
+    /// Errors were logged by the context, once each; here it is only whether we can go on.
+    fn judge(&self, error: &KafkaError) -> Result<(), ConsumerError> {
+        let fatal = match (self.consumer.client().fatal_error(), error) {
+            (Some(fatal), _) => fatal,
+            (None, KafkaError::MessageConsumptionFatal(code)) => (*code, code.to_string()),
+            (None, _) => return Ok(()),
+        };
+        Err(match fatal {
+            (RDKafkaErrorCode::FencedInstanceId, reason) => ConsumerError::Fenced(reason),
+            (_, reason) => ConsumerError::Fatal(reason),
+        })
+    }
+
+    fn resume(&self) {
+        if resume(&self.consumer) {
+            // librdkafka's thread of a broker sleeps for up to a second when there is nothing to
+            // fetch, and a resume does not wake it. A question to the leaders does.
+            let _answer = self.consumer.offsets_for_timestamp((self.clock)().as_millisecond(), WAKE);
+        }
+    }
+
+    fn look_first(&self) {
+        if let Some(topic) = self.topics.first() {
+            // Whether it works is said by the context, and is tried for ever from here on.
+            let _seen = self.consumer.fetch_metadata(Some(topic), FIRST_LOOK);
+        }
+    }
+
+    /// While the brokers cannot be reached: whether they are back. librdkafka does not say so,
+    /// and on a quiet topic no record would.
+    fn probe(&mut self) {
+        let connection = self.consumer.context().connection();
+        if connection.is_unreachable() && self.probed.elapsed() >= PROBE_EVERY {
+            if let Some(topic) = self.topics.first()
+                && self.consumer.fetch_metadata(Some(topic), PROBE_WAIT).is_ok()
+            {
+                connection.reached();
+            }
+            self.probed = Instant::now();
+        }
+    }
+}
+
+/// Tells the receiver when the thread ends, also by a panic.
+struct Ending(Arc<Handover>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
