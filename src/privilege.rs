@@ -24,7 +24,6 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cluster => "the cluster",
-            Self::AnyDatabase => "every database",
             Self::ConfigMongos => "config.mongos",
         })
     }
