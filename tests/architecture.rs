@@ -1,4 +1,5 @@
 //! What the rooms of the house promise each other, read from the sources themselves.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
     fs,
