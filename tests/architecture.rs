@@ -110,7 +110,7 @@ fn the_kill_is_built_in_one_place() {
 #[test]
 fn a_pattern_becomes_a_document_in_one_place() {
     let built = found(&["Pattern::Uid(", "Pattern::Lsid("], "pattern.rs");
-    assert!(built.iter().all(|line| line.starts_with("src/edge/mongo_member.rs:")), "{built:#?}");
+    assert!(built.iter().all(|line| line.starts_with("src/edge/mongo_wire.rs:")), "{built:#?}");
     assert_eq!(built.len(), 2, "{built:#?}");
 }
 

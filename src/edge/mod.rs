@@ -19,5 +19,8 @@ pub mod mongo_cluster;
 mod mongo_error;
 pub mod mongo_lab;
 pub mod mongo_member;
+mod mongo_roster;
 mod mongo_survey;
+mod mongo_uri;
 mod mongo_users;
+mod mongo_wire;
