@@ -12,7 +12,7 @@ use crate::{
     case::CaseId,
     decide::{Context, Decided, Decision, Policy, decide},
     decode::{Decoded, decode},
-    ingest::{Batch, Origin, Partition, Record},
+    ingest::{Batch, Claim, Origin, Partition, Record},
     lanes::Touches,
     report::{Commit, Speaker, report},
     terminate::{Terminator, member::Cluster},
@@ -47,7 +47,7 @@ impl<C: Cluster> Pipeline<C> {
 
     /// The first half: what is to be done. Batches pass through it one by one, in their order.
     pub async fn decide(&self, batch: Batch) -> DecidedBatch {
-        let Batch { id, records, fresh, received_at } = batch;
+        let Batch { id, records, fresh, received_at, claim } = batch;
         let offsets = next_offsets(&records);
         let decoded: Vec<Decoded> = records
             .into_iter()
@@ -60,15 +60,15 @@ impl<C: Cluster> Pipeline<C> {
         let context = self.prepare(&decoded).await;
         let decided = decide(&self.policy, decoded, &context);
         self.remember(&decided);
-        DecidedBatch { id, decided, offsets }
+        DecidedBatch { id, decided, offsets, claim }
     }
 
     /// The second half: does it, and says what came of it. Batches may pass through it side by
     /// side, those about the same person on the same cluster one after the other.
     pub async fn carry_out(&self, batch: DecidedBatch) -> Commit {
-        let DecidedBatch { id, decided, offsets } = batch;
+        let DecidedBatch { id, decided, offsets, claim } = batch;
         let terminated = self.terminator.terminate(id, decided).await;
-        report(&self.speaker, id, terminated, offsets, (self.clock)())
+        report(&self.speaker, id, terminated, offsets, claim, (self.clock)())
     }
 
     /// Gathers what `decide` needs to know of the world.
@@ -112,6 +112,7 @@ pub struct DecidedBatch {
     id: Uuid,
     decided: Vec<Decided>,
     offsets: BTreeMap<Partition, i64>,
+    claim: Claim,
 }
 
 impl DecidedBatch {

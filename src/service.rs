@@ -15,8 +15,9 @@ use tokio::{
 use crate::{
     config::Config,
     edge::{
-        kafka_consumer::{Batches, Consumer, ConsumerError, Offsets},
-        kafka_publisher::{PublishError, Publisher},
+        kafka_commit::Committer,
+        kafka_consumer::{Batches, Consumer, ConsumerError},
+        kafka_publisher::PublishError,
         mongo_cluster::InvalidCluster,
     },
     lanes::Lanes,
@@ -56,9 +57,9 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     // A cluster that is down must not keep the others from being served.
     let warm_up = responder.work.inline_budget;
     let _late = timeout(warm_up, responder.warm_up()).await;
-    let publisher = Publisher::start(&responder.kafka)?;
     let (consumer, batches, offsets) =
         Consumer::start(&responder.kafka, responder.work.batch_max_records, Timestamp::now)?;
+    let committer = Committer::start(&responder.kafka, offsets)?;
     tracing::info!(
         group = responder.kafka.group,
         topics =
@@ -67,7 +68,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     );
 
     let drain = responder.work.drain;
-    let work = serve(&responder, batches, &publisher, &offsets);
+    let work = serve(&responder, batches, &committer);
     tokio::pin!(work);
     let ended = tokio::select! {
         ended = &mut work => ended,
@@ -77,7 +78,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
             match timeout(drain, &mut work).await {
                 Ok(ended) => ended,
                 Err(_) => {
-                    publisher.stop();
+                    committer.stop();
                     Err(ServiceError::NotDrained(drain))
                 }
             }
@@ -103,14 +104,9 @@ struct InFlight {
 }
 
 /// While one batch is checked, reported and published, the next is being killed.
-async fn serve(
-    responder: &Responder,
-    batches: Batches,
-    publisher: &Publisher,
-    offsets: &Offsets,
-) -> Result<(), ServiceError> {
+async fn serve(responder: &Responder, batches: Batches, committer: &Committer) -> Result<(), ServiceError> {
     let (started, in_order) = mpsc::channel(responder.work.depth);
-    tokio::try_join!(start(responder, batches, started), finish(in_order, publisher, offsets))?;
+    tokio::try_join!(start(responder, batches, started), finish(in_order, committer))?;
     Ok(())
 }
 
@@ -141,23 +137,16 @@ async fn start(
 }
 
 /// Publishes what batches leave behind, in their order.
-async fn finish(
-    mut in_order: mpsc::Receiver<InFlight>,
-    publisher: &Publisher,
-    offsets: &Offsets,
-) -> Result<(), ServiceError> {
+async fn finish(mut in_order: mpsc::Receiver<InFlight>, committer: &Committer) -> Result<(), ServiceError> {
     while let Some(InFlight { commit, slot }) = in_order.recv().await {
-        let Commit { batch, messages, offsets: next } = commit.await?;
-        tracing::debug!(%batch, messages = messages.len(), "publishing");
-        for message in &messages {
+        let commit = commit.await?;
+        tracing::debug!(batch = %commit.batch, messages = commit.messages.len(), "publishing");
+        for message in &commit.messages {
             if let Message::Outcome(outcome) = message {
                 report::log(&outcome.data);
             }
         }
-        publisher.publish(messages).await?;
-        for (partition, offset) in next {
-            offsets.store(&partition, offset);
-        }
+        committer.commit(commit).await?;
         drop(slot);
     }
     Ok(())

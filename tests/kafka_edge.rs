@@ -40,6 +40,7 @@ fn kafka(cluster: &MockCluster, more: &[(&str, &str)]) -> Kafka {
         properties.insert((*name).to_owned(), SecretString::from(*value));
     }
     Kafka {
+        delivery: severance::config::Delivery::AtLeastOnce,
         properties,
         group: "severance".into(),
         instance: None,

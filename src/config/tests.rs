@@ -324,7 +324,7 @@ kafka:
     group.id: severance
     sasl.password: hunter2
     enable.auto.commit: true
-  delivery: exactly-once
+  delivery: exactly-onse
   topics:
     - { name: security.siem, accept_typs: ["io.severance.account.compromised.*"] }
   outcomes: security.siem

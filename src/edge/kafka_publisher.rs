@@ -26,7 +26,7 @@ use tracing::{error, info, warn};
 use super::{
     kafka_client,
     kafka_context::Connection,
-    kafka_produce::{Delivery, Rounds},
+    kafka_produce::{DeliveryReport, Rounds},
 };
 use crate::{
     config::Kafka,
@@ -86,6 +86,9 @@ pub enum PublishError {
         /// Of how many.
         total: usize,
     },
+    /// A second process bears our transactional id.
+    #[error("another process publishes under our name (kafka.instance): {0}")]
+    Fenced(String),
     /// The thread is gone; its log line says why.
     #[error("the thread that publishes has ended")]
     Gone,
@@ -226,7 +229,7 @@ impl Worker {
 
     /// The broker measures what librdkafka packs together. What it finds too large is sent once
     /// more by itself, and only if it still is too large in the form that always fits.
-    fn try_alone<M: Publishable>(&self, index: usize, message: &M, waiting: &mut Waiting) -> Delivery {
+    fn try_alone<M: Publishable>(&self, index: usize, message: &M, waiting: &mut Waiting) -> DeliveryReport {
         let alone = |waiting: &Waiting| {
             let delivered = self.round([(&index, waiting)]).pop();
             delivered.map_or(Err(RDKafkaErrorCode::Fail), |(_, delivery)| delivery)
@@ -245,7 +248,7 @@ impl Worker {
     fn round<'a>(
         &self,
         waiting: impl IntoIterator<Item = (&'a usize, &'a Waiting)>,
-    ) -> Vec<(usize, Delivery)> {
+    ) -> Vec<(usize, DeliveryReport)> {
         let records =
             waiting.into_iter().map(|(index, waiting)| (*index, waiting.topic.as_str(), &waiting.encoded));
         let mut quiet = true;

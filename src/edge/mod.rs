@@ -2,6 +2,7 @@
 
 pub mod kafka_admin;
 pub mod kafka_client;
+pub mod kafka_commit;
 pub mod kafka_consumer;
 mod kafka_context;
 mod kafka_group;
@@ -14,6 +15,7 @@ pub mod kafka_reader;
 mod kafka_record;
 pub mod kafka_send;
 pub mod kafka_topics;
+mod kafka_transactions;
 pub mod mongo_check;
 pub mod mongo_cluster;
 mod mongo_error;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::{DeadLetter, Outcome};
-use crate::ingest::{Header, Partition};
+use crate::ingest::{Claim, Header, Origin, Partition};
 
 /// The outcomes, dead letters and offsets of one batch.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Commit {
     pub messages: Vec<Message>,
     /// By partition the offset of the next record to read.
     pub offsets: BTreeMap<Partition, i64>,
+    /// By what right.
+    pub claim: Claim,
 }
 
 /// One record to publish.
@@ -60,6 +62,14 @@ impl Encoded {
 }
 
 impl Message {
+    /// The record that it is about.
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Outcome(outcome) => &outcome.data.origin,
+            Self::DeadLetter(letter) => &letter.poison.record.origin,
+        }
+    }
+
     /// As bytes.
     pub fn encode(&self, form: Form) -> Encoded {
         match self {

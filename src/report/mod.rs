@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     decide::{Case, Decided, Decision, RefusalReason},
-    ingest::Partition,
+    ingest::{Claim, Partition},
     terminate::{ClusterStatus, NodeStatus, Terminated, Termination, spared, tally},
 };
 
@@ -39,6 +39,7 @@ pub fn report(
     batch: Uuid,
     terminated: Vec<Terminated>,
     offsets: BTreeMap<Partition, i64>,
+    claim: Claim,
     now: Timestamp,
 ) -> Commit {
     let mut messages = Vec::with_capacity(terminated.len());
@@ -48,7 +49,7 @@ pub fn report(
             messages.push(Message::DeadLetter(Box::new(DeadLetter { poison })));
         }
     }
-    Commit { batch, messages, offsets }
+    Commit { batch, messages, offsets, claim }
 }
 
 /// The one outcome of a case that leaves nothing to do.

@@ -102,8 +102,13 @@ pub async fn respond(responder: &Responder, events: &[Value]) -> Vec<Value> {
             origin: Origin::Local,
         })
         .collect();
-    let batch =
-        Batch { id: uuid::Uuid::now_v7(), records, fresh: Default::default(), received_at: Timestamp::now() };
+    let batch = Batch {
+        id: uuid::Uuid::now_v7(),
+        records,
+        fresh: Default::default(),
+        received_at: Timestamp::now(),
+        claim: Default::default(),
+    };
     let commit = responder.pipeline.handle(batch).await;
     commit
         .messages

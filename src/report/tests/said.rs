@@ -136,7 +136,7 @@ fn every_record_leaves_an_outcome_and_an_undecodable_one_its_dead_letter_behind_
         every_decision().into_iter().map(|decision| terminated(decision, None)).collect();
     let count = all.len();
     let offsets: BTreeMap<Partition, i64> = [(Partition { topic: "t".into(), number: 0 }, 18)].into();
-    let commit = report(&speaker(), Uuid::nil(), all, offsets.clone(), now());
+    let commit = report(&speaker(), Uuid::nil(), all, offsets.clone(), Default::default(), now());
     assert_eq!(commit.offsets, offsets);
     let is_letter = |message: &Message| matches!(message, Message::DeadLetter(_));
     assert_eq!(commit.messages.iter().filter(|message| !is_letter(message)).count(), count);
