@@ -1,6 +1,7 @@
 //! The command line: one file a command. Each takes its parsed arguments and gives an [`Exit`].
 
 pub mod check;
+mod dead_letters;
 mod demo;
 mod publish;
 mod role;
@@ -72,6 +73,8 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// Put events on the topic that may say them
     Publish(publish::PublishArgs),
+    /// List what could not be read, show it, or send it again
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Print the responder's least-privilege role and user as a script for mongosh
     Role(role::RoleArgs),
 }
@@ -88,6 +91,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
             Command::Publish(args) => block_on(publish::run(&args)),
+            Command::DeadLetters(args) => dead_letters::run(&args),
             Command::Role(args) => role::role(&args),
         }
     }

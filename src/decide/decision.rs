@@ -37,6 +37,8 @@ pub struct Case {
     pub decided_at: Timestamp,
     /// An earlier owner may have acted on it already.
     pub maybe_rerun: bool,
+    /// A person gave its record another chance.
+    pub redriven: bool,
 }
 
 /// A case with its decision.

@@ -97,7 +97,7 @@ fn decide_one(
     context: &Context,
     heard: &HashMap<CaseId, Origin>,
 ) -> Decided {
-    let Decoded { origin, received_at, maybe_rerun, content } = decoded;
+    let Decoded { origin, received_at, maybe_rerun, redriven, content } = decoded;
     let (id, event_time, trigger, poison) = match content {
         Ok(trigger) => {
             (trigger.case(), age::event_time(trigger.time, &origin, received_at), Some(trigger), None)
@@ -118,6 +118,7 @@ fn decide_one(
         received_at,
         decided_at: context.now,
         maybe_rerun,
+        redriven,
     };
     let decision = match (poison, case.trigger.take()) {
         (Some(poison), _) => Decision::Undecodable(poison),
@@ -144,7 +145,7 @@ fn decide_trigger(
     // The same record again is a re-run; but never within one batch, where records from a file
     // have no position to tell them apart.
     let before = context.accepted.get(&case.id).filter(|first| !first.same_position(&case.origin));
-    if let Some(first) = heard.get(&case.id).or(before) {
+    if let Some(first) = heard.get(&case.id).or(before).filter(|_| !case.redriven) {
         return Decision::Duplicate { first: first.clone() };
     }
     match &trigger.body {
@@ -184,13 +185,12 @@ fn decide_trigger(
         Body::Offboarded { effective_at, .. } => effective_at,
         _ => None,
     };
-    match age::judge(
-        dated.unwrap_or(case.event_time.at),
-        dated.is_some(),
-        rule.class,
-        &policy.limits,
-        context.now,
-    ) {
+    let since = match case.redriven && dated.is_none_or(|dated| dated <= context.now) {
+        // It counts from the redrive, which is the record's own time.
+        true => case.origin.timestamp().unwrap_or(case.received_at),
+        false => dated.unwrap_or(case.event_time.at),
+    };
+    match age::judge(since, dated.is_some(), rule.class, &policy.limits, context.now) {
         Ok(()) => {}
         Err(age::Untimely::Future) => return not_supported("an offboarding that is dated in the future"),
         Err(age::Untimely::Expired(detail)) => return Decision::Expired { detail },
