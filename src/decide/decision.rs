@@ -140,7 +140,7 @@ pub enum RefusalReason {
     GuardError,
     /// A rule's condition or target failed.
     RuleError,
-    /// The rule names a cluster that is not configured.
+    /// The event names a cluster that is not configured, or not one of the rule's.
     UnknownCluster,
     /// More principals than `limits.max_principals`.
     CapExceeded,

@@ -195,9 +195,25 @@ fn decide_trigger(
         Err(age::Untimely::Future) => return not_supported("an offboarding that is dated in the future"),
         Err(age::Untimely::Expired(detail)) => return Decision::Expired { detail },
     }
-    if matches!(&trigger.body, Body::WindowClosed { roles, .. } if !roles.is_empty()) {
-        return not_supported("targets that are roles");
+    match &trigger.body {
+        Body::WindowClosed { roles, .. } | Body::TerminationRequested { roles, .. } if !roles.is_empty() => {
+            return not_supported("targets that are roles");
+        }
+        Body::TerminationRequested { sessions, .. } if !sessions.is_empty() => {
+            return not_supported("targets that are sessions");
+        }
+        _ => {}
     }
+    let clusters = match narrowed(rule, &trigger.body) {
+        Ok(clusters) => clusters,
+        Err(stranger) => {
+            let has = rule.clusters.join(", ");
+            return refuse(
+                RefusalReason::UnknownCluster,
+                format!("the event names the cluster `{stranger}`; rule `{}` has {has}", rule.name),
+            );
+        }
+    };
 
     let named = match rule.target(&event) {
         Ok(named) => named,
@@ -210,7 +226,7 @@ fn decide_trigger(
             format!("{} principals are named, limits.max_principals is {cap}", named.len()),
         );
     }
-    match guards::apply(&named, &rule.clusters, &policy.protected, &context.own_accounts) {
+    match guards::apply(&named, &clusters, &policy.protected, &context.own_accounts) {
         Err(guards::Unknown(cluster)) => refuse(
             RefusalReason::GuardError,
             format!("cluster `{cluster}` could not tell which account is our own, so it cannot be kept safe"),
@@ -222,12 +238,34 @@ fn decide_trigger(
         }
         Ok((Some(principals), spared)) => {
             case.spared = spared;
-            let plan = Plan {
-                case: case.id,
-                clusters: rule.clusters.clone(),
-                target: Target::Principals(principals),
-            };
+            let plan = Plan { case: case.id, clusters, target: Target::Principals(principals) };
             if case.dry_run { Decision::Simulate(plan) } else { Decision::Terminate(plan) }
+        }
+    }
+}
+
+/// The rule's clusters, or those of them that the event names: it never means more than it says. A
+/// name that is none of the rule's comes back.
+fn narrowed<'a>(rule: &Rule, body: &'a Body) -> Result<Vec<Arc<str>>, &'a str> {
+    let named = match body {
+        Body::TerminationRequested { clusters, .. } => clusters.as_slice(),
+        Body::SessionInactive { cluster, .. } => std::slice::from_ref(cluster),
+        Body::Compromised { .. }
+        | Body::Offboarded { .. }
+        | Body::Reinstated { .. }
+        | Body::WindowClosed { .. }
+        | Body::EveryoneRequested { .. }
+        | Body::Approved { .. }
+        | Body::Denied { .. }
+        | Body::Other => return Ok(rule.clusters.clone()),
+    };
+    let is_rules = |name: &&String| rule.clusters.iter().any(|cluster| **cluster == ***name);
+    match named.iter().find(|name| !is_rules(name)) {
+        Some(stranger) => Err(stranger),
+        None if named.is_empty() => Ok(rule.clusters.clone()),
+        None => {
+            let is_named = |cluster: &&Arc<str>| named.iter().any(|name| **name == ***cluster);
+            Ok(rule.clusters.iter().filter(is_named).cloned().collect())
         }
     }
 }
