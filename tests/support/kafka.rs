@@ -30,6 +30,9 @@ const TRIES: usize = 3;
 /// Small heap, the quickest start: brokers here live for seconds.
 const JVM: [&str; 4] = ["-Xms96m", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
+/// A topic's own settings, by name.
+type Settings<'a> = &'a [(&'a str, &'a str)];
+
 /// A running broker; it ends when this is dropped, and when this process ends.
 pub struct Kafka {
     broker: Broker,
@@ -106,12 +109,12 @@ impl Kafka {
     }
 
     /// Creates a topic; `settings` are the topic's own, such as `("cleanup.policy", "compact")`.
-    pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+    pub fn create_topic(&self, name: &str, partitions: i32, settings: Settings<'_>) {
         self.create_topics(&[(name, partitions, settings)]);
     }
 
     /// The same for several at once.
-    pub fn create_topics(&self, topics: &[(&str, i32, &[(&str, &str)])]) {
+    pub fn create_topics(&self, topics: &[(&str, i32, Settings<'_>)]) {
         let topics: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|(name, partitions, settings)| {
