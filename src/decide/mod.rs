@@ -142,10 +142,11 @@ fn decide_trigger(
     if let Err(distrust) = policy.trust.judge(&case.origin, &trigger.kind, &trigger.source) {
         return refuse(distrust.into(), format!("{} says {}: {distrust}", case.origin, trigger.kind));
     }
-    // The same record again is a re-run; but never within one batch, where records from a file
-    // have no position to tell them apart.
-    let before = context.accepted.get(&case.id).filter(|first| !first.same_position(&case.origin));
-    if let Some(first) = heard.get(&case.id).or(before).filter(|_| !case.redriven) {
+    // The same record again is a re-run, and a redrive is another chance; but never within one batch,
+    // where one case has one plan and records from a file have no position to tell them apart.
+    let is_new = |first: &&Origin| !case.redriven && !first.same_position(&case.origin);
+    let before = context.accepted.get(&case.id).filter(is_new);
+    if let Some(first) = heard.get(&case.id).or(before) {
         return Decision::Duplicate { first: first.clone() };
     }
     match &trigger.body {
