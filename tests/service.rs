@@ -10,6 +10,7 @@ mod service {
     mod group;
     mod house;
     mod names;
+    mod once;
     mod outages;
     mod parts;
     mod poison;

@@ -327,10 +327,10 @@ impl Worker {
 
 /// How a missing topic is said, whichever of its codes librdkafka has for it at the moment: a new
 /// code is no news.
-const MISSING: &str = "there is no such topic, or we may not see it";
+pub(super) const MISSING: &str = "there is no such topic, or we may not see it";
 
 /// Whether a topic is missing, or what was its partition is.
-fn is_missing(code: RDKafkaErrorCode) -> bool {
+pub(super) fn is_missing(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::UnknownTopic

@@ -31,7 +31,7 @@ use super::{
     kafka_context::Connection,
     kafka_handover::Right,
     kafka_produce::Rounds,
-    kafka_publisher::{Destination, PublishError, Publishable},
+    kafka_publisher::{Destination, MISSING, PublishError, Publishable, is_missing},
 };
 use crate::{
     config::Kafka,
@@ -259,12 +259,13 @@ impl Worker {
                 }
                 Err(code) => {
                     let topic = encoded.get(index).map_or("?", |(topic, _)| topic);
-                    failed.get_or_insert_with(|| format!("{topic}: {code}"));
-                    if matches!(
-                        code,
-                        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition
-                    ) {
+                    if is_missing(code) {
+                        failed.get_or_insert_with(|| {
+                            format!("{topic}: {MISSING}; `severance topics` says more")
+                        });
                         self.rounds.look_for(topic);
+                    } else {
+                        failed.get_or_insert_with(|| format!("{topic}: {code}"));
                     }
                 }
             }

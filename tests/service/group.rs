@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::house::{House, Plan, SOON, Service, triggers};
 
-const PARTITIONS: i32 = 4;
+pub const PARTITIONS: i32 = 4;
 
-fn spread(house: &House<'_>, range: std::ops::Range<usize>) {
+pub fn spread(house: &House<'_>, range: std::ops::Range<usize>) {
     let (_, records) = house.stream(range);
     for partition in 0..PARTITIONS {
         let own: Vec<_> =

@@ -45,6 +45,7 @@ fn killed_in_the_middle_of_a_stream_every_event_has_its_outcome_after_the_next_s
     let everything: BTreeSet<&String> = ids.iter().collect();
     let all = outcomes.until(SOON, |seen| triggers(seen).iter().collect::<BTreeSet<_>>() == everything);
     service.stop();
+    assert_eq!(triggers(&all), ids, "each once: outcomes and offsets are one transaction");
     // `outcome` has compared each id with the one that its event must have.
     let again = outcome(&all[before.len()]);
     assert_eq!(again["data"]["maybe_rerun"], true, "{again:#}");
