@@ -13,6 +13,7 @@ use crate::{
     decode::{Decoded, decode},
     ingest::{Batch, Origin, Partition, Record},
     report::{Commit, Speaker, report},
+    telemetry::Trace,
     terminate::{Terminator, member::Cluster},
 };
 
@@ -39,9 +40,10 @@ impl<C: Cluster> Pipeline<C> {
 
     /// From records to what they leave behind.
     pub async fn handle(&self, batch: Batch) -> Commit {
+        let mut trace = Trace::of(&batch);
         let Batch { id, records, fresh, received_at } = batch;
         let offsets = next_offsets(&records);
-        let decoded: Vec<Decoded> = records
+        let mut decoded: Vec<Decoded> = records
             .into_iter()
             .map(|record| {
                 let maybe_rerun =
@@ -49,11 +51,15 @@ impl<C: Cluster> Pipeline<C> {
                 decode(record, received_at, maybe_rerun)
             })
             .collect();
+        trace.decoded(&mut decoded);
         let context = self.prepare(&decoded).await;
         let decided = decide(&self.policy, decoded, &context);
+        trace.decided(&decided);
         self.remember(&decided);
-        let terminated = self.terminator.terminate(id, decided).await;
-        report(&self.speaker, id, terminated, offsets, (self.clock)())
+        let terminated = trace.around(self.terminator.terminate(id, decided)).await;
+        let commit = report(&self.speaker, id, terminated, offsets, (self.clock)());
+        trace.reported(&commit.messages);
+        Commit { trace, ..commit }
     }
 
     /// Gathers what `decide` needs to know of the world.

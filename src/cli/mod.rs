@@ -2,6 +2,7 @@
 
 pub mod check;
 mod demo;
+mod health;
 mod publish;
 mod role;
 mod run;
@@ -72,6 +73,8 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// Put events on the topic that may say them
     Publish(publish::PublishArgs),
+    /// Ask a running `severance run` how it is, for probes in containers
+    Health(health::HealthArgs),
     /// Print the responder's least-privilege role and user as a script for mongosh
     Role(role::RoleArgs),
 }
@@ -88,6 +91,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
             Command::Publish(args) => block_on(publish::run(&args)),
+            Command::Health(args) => health::health(&args),
             Command::Role(args) => role::role(&args),
         }
     }

@@ -44,6 +44,8 @@ struct State {
     filling: bool,
     /// The thread adds no more records.
     ended: bool,
+    /// The group has said which partitions are ours, be it none.
+    joined: bool,
     failure: Option<ConsumerError>,
 }
 
@@ -56,6 +58,7 @@ impl Handover {
                 phase: Phase::Running,
                 filling: false,
                 ended: false,
+                joined: false,
                 failure: None,
             }),
             ready: Notify::new(),
@@ -151,7 +154,14 @@ impl Handover {
     }
 
     pub(super) fn assigned(&self, partitions: impl IntoIterator<Item = Partition>) {
-        self.state().pending.assigned(partitions);
+        let mut state = self.state();
+        state.joined = true;
+        state.pending.assigned(partitions);
+    }
+
+    /// Whether the group has said which partitions are ours, be it none.
+    pub(super) fn has_joined(&self) -> bool {
+        self.state().joined
     }
 
     /// Forgets the partitions and whatever is pending of them; says how many records that were.

@@ -124,10 +124,10 @@ impl Rounds {
         self.producer.poll(Duration::ZERO);
     }
 
-    /// Looks for a topic that was missing: librdkafka by itself looks every ten seconds.
-    pub(super) fn look_for(&self, topic: &str) {
-        // Whether it is there now shows when it is written to.
-        let _seen = self.producer.client().fetch_metadata(Some(topic), LOOK_FOR);
+    /// Looks for a topic that was missing: librdkafka by itself looks every ten seconds. Says
+    /// whether a broker answered; whether the topic is there now shows when it is written to.
+    pub(super) fn look_for(&self, topic: &str) -> bool {
+        self.producer.client().fetch_metadata(Some(topic), LOOK_FOR).is_ok()
     }
 
     /// Whether librdkafka has given this client up, and why.

@@ -31,6 +31,7 @@ use super::{
 use crate::{
     config::Kafka,
     report::{Encoded, Form, Message},
+    telemetry::events::PublishRetried,
 };
 
 /// The first and the longest pause before what failed is sent again.
@@ -148,6 +149,12 @@ impl<M: Publishable> Publisher<M> {
     pub fn is_reachable(&self) -> bool {
         !self.connection.is_unreachable()
     }
+
+    /// A question, to be asked at any time: what keeps us from publishing.
+    pub fn fault(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let connection = self.connection.clone();
+        move || connection.fault()
+    }
 }
 
 /// The thread's own state.
@@ -176,9 +183,17 @@ impl Worker {
             match received.recv_timeout(IDLE) {
                 // Whoever asked may be gone; it is published all the same.
                 Ok(Command { messages, answer }) => drop(answer.send(self.publish(&messages))),
-                Err(RecvTimeoutError::Timeout) => self.rounds.idle(),
+                Err(RecvTimeoutError::Timeout) => self.idle(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// librdkafka does not say when the brokers are back, and on a quiet day no message would.
+    fn idle(&self) {
+        self.rounds.idle();
+        if self.connection.is_unreachable() && self.rounds.look_for(&self.outcomes) {
+            self.connection.reached();
         }
     }
 
@@ -191,6 +206,7 @@ impl Worker {
                 return Err(PublishError::Stopped { unacknowledged: left.len(), total: messages.len() });
             }
             let failures = self.try_once(messages, &mut left);
+            failures.iter().for_each(|(topic, code)| retried(topic, *code));
             self.log(&failures, &left);
             if left.is_empty() || self.stopped() {
                 continue;
@@ -278,6 +294,7 @@ impl Worker {
             }
             !again
         });
+        self.connection.block(self.failing.iter().next().map(|(topic, why)| format!("{topic}: {why}")));
         if failures.is_empty() {
             self.connection.reached();
         }
@@ -296,7 +313,7 @@ impl Worker {
         }
         for (topic, code) in failures {
             if matches!(code, RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) {
-                self.rounds.look_for(topic);
+                let _seen = self.rounds.look_for(topic);
             }
         }
     }
@@ -316,6 +333,10 @@ impl Worker {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+}
+
+fn retried(topic: &str, code: RDKafkaErrorCode) {
+    PublishRetried { topic, error: &format!("{code:?}") }.emit();
 }
 
 /// Whether the broker, or librdkafka, found something too large.

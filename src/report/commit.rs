@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::{DeadLetter, Outcome};
-use crate::ingest::{Header, Partition};
+use crate::{
+    ingest::{Header, Partition},
+    telemetry::Trace,
+};
 
 /// The outcomes, dead letters and offsets of one batch.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct Commit {
     pub messages: Vec<Message>,
     /// By partition the offset of the next record to read.
     pub offsets: BTreeMap<Partition, i64>,
+    /// Its spans, which end when it is done with.
+    pub trace: Trace,
 }
 
 /// One record to publish.

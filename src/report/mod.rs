@@ -3,7 +3,6 @@
 
 mod commit;
 mod dead_letter;
-mod log;
 mod outcome;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -14,12 +13,12 @@ use uuid::Uuid;
 use crate::{
     decide::{Case, Decided, Decision, RefusalReason},
     ingest::Partition,
+    telemetry::Trace,
     terminate::{ClusterStatus, NodeStatus, Terminated, Termination, spared, tally},
 };
 
 pub use commit::{Commit, Encoded, Form, Message};
 pub use dead_letter::DeadLetter;
-pub use log::log;
 pub use outcome::{Alert, Cumulative, Hold, OUTCOME_TYPE, Outcome, OutcomeData, Status, TriggerRef};
 
 /// Who speaks: the same in every outcome of a process.
@@ -48,7 +47,7 @@ pub fn report(
             messages.push(Message::DeadLetter(Box::new(DeadLetter { poison })));
         }
     }
-    Commit { batch, messages, offsets }
+    Commit { batch, messages, offsets, trace: Trace::default() }
 }
 
 /// The one outcome of a case that leaves nothing to do.
