@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_micros(200);
 const OUTAGE_AFTER: Duration = Duration::from_millis(500);
 const LOOK_IN_OUTAGE: Duration = Duration::from_millis(10);
 
+/// How long a poll lasts that takes all that librdkafka has to say; thousands of messages fit.
+const SERVE: Duration = Duration::from_millis(2);
+
 /// How long a look for a missing topic may take.
 const LOOK_FOR: Duration = Duration::from_secs(1);
 
@@ -119,9 +122,10 @@ impl Rounds {
         deliveries
     }
 
-    /// Serves what librdkafka has to say while nothing is published.
+    /// Serves what librdkafka has to say while nothing is published: all of it, since a poll without
+    /// time takes one message, and in an outage there are several a second.
     pub(super) fn idle(&self) {
-        self.producer.poll(Duration::ZERO);
+        self.producer.poll(SERVE);
     }
 
     /// Looks for a topic that was missing: librdkafka by itself looks every ten seconds. Says

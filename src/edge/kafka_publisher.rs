@@ -193,6 +193,8 @@ impl Worker {
     fn idle(&self) {
         self.rounds.idle();
         if self.connection.is_unreachable() && self.rounds.look_for(&self.outcomes) {
+            // What was said before the answer is over with it.
+            self.rounds.idle();
             self.connection.reached();
         }
     }

@@ -93,11 +93,13 @@ fn trusting(path: &str) -> Result<ClientConfig, String> {
 impl HttpClient for Transport {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (client, patience) = (self.client.clone(), self.timeout);
-        let sent = self.runtime.spawn(timeout(patience, async move {
+        let exchange = async move {
             let (parts, body) = client.request(request.map(Full::new)).await?.into_parts();
             let body = Limited::new(body, LONGEST_ANSWER).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(parts, body))
-        }));
+        };
+        // Even a timer needs the runtime: nothing of it is made on the thread that asks.
+        let sent = self.runtime.spawn(async move { timeout(patience, exchange).await });
         let answer = match sent.await {
             Ok(Ok(Ok(response))) => Ok(response),
             Ok(Ok(Err(error))) => Err(chain(&*error)),
