@@ -6,12 +6,14 @@ use std::{
 };
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::{
     case::CaseId,
     decide::{Context, Decided, Decision, Policy, decide},
     decode::{Decoded, decode},
-    ingest::{Batch, Origin, Partition, Record},
+    ingest::{Batch, Claim, Origin, Partition, Record},
+    lanes::Touches,
     report::{Commit, Speaker, report},
     telemetry::Trace,
     terminate::{Terminator, member::Cluster},
@@ -40,8 +42,14 @@ impl<C: Cluster> Pipeline<C> {
 
     /// From records to what they leave behind.
     pub async fn handle(&self, batch: Batch) -> Commit {
+        let decided = self.decide(batch).await;
+        self.carry_out(decided).await
+    }
+
+    /// The first half: what is to be done. Batches pass through it one by one, in their order.
+    pub async fn decide(&self, batch: Batch) -> DecidedBatch {
         let mut trace = Trace::of(&batch);
-        let Batch { id, records, fresh, received_at } = batch;
+        let Batch { id, records, fresh, received_at, claim } = batch;
         let offsets = next_offsets(&records);
         let mut decoded: Vec<Decoded> = records
             .into_iter()
@@ -56,8 +64,15 @@ impl<C: Cluster> Pipeline<C> {
         let decided = decide(&self.policy, decoded, &context);
         trace.decided(&decided);
         self.remember(&decided);
+        DecidedBatch { id, decided, offsets, claim, trace }
+    }
+
+    /// The second half: does it, and says what came of it. Batches may pass through it side by
+    /// side, those about the same person on the same cluster one after the other.
+    pub async fn carry_out(&self, batch: DecidedBatch) -> Commit {
+        let DecidedBatch { id, decided, offsets, claim, mut trace } = batch;
         let terminated = trace.around(self.terminator.terminate(id, decided)).await;
-        let commit = report(&self.speaker, id, terminated, offsets, (self.clock)());
+        let commit = report(&self.speaker, id, terminated, offsets, claim, (self.clock)());
         trace.reported(&commit.messages);
         Commit { trace, ..commit }
     }
@@ -94,6 +109,34 @@ impl<C: Cluster> Pipeline<C> {
     fn accepted(&self) -> std::sync::MutexGuard<'_, Accepted> {
         // A case is entered in two steps of which each leaves it usable.
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A batch of which it is known what is to be done.
+#[derive(Debug)]
+pub struct DecidedBatch {
+    id: Uuid,
+    decided: Vec<Decided>,
+    offsets: BTreeMap<Partition, i64>,
+    claim: Claim,
+    trace: Trace,
+}
+
+impl DecidedBatch {
+    /// Whom it will cut, and where.
+    pub fn touches(&self) -> Touches {
+        let plans = self.decided.iter().filter_map(|one| match &one.decision {
+            Decision::Terminate(plan) => Some(plan),
+            _ => None,
+        });
+        plans
+            .flat_map(|plan| {
+                let principals = plan.target.principals();
+                plan.clusters.iter().flat_map(move |cluster| {
+                    principals.iter().map(move |principal| (cluster.clone(), principal.clone()))
+                })
+            })
+            .collect()
     }
 }
 

@@ -16,8 +16,6 @@ pub const ROLE: &str = "severanceResponder";
 pub enum Resource {
     /// The cluster as a whole.
     Cluster,
-    /// Every database.
-    AnyDatabase,
     /// `config.mongos` of a sharded cluster.
     ConfigMongos,
 }
@@ -26,7 +24,6 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cluster => "the cluster",
-            Self::AnyDatabase => "every database",
             Self::ConfigMongos => "config.mongos",
         })
     }
@@ -73,7 +70,8 @@ pub const NEEDED: [Privilege; 5] = [
     },
     Privilege {
         action: "viewUser",
-        resource: Resource::AnyDatabase,
+        // Looking in every database at once needs it on the cluster; on every database is not enough.
+        resource: Resource::Cluster,
         purpose: "tell a mistyped user from one with nothing to cut",
         essential: false,
     },
@@ -95,7 +93,6 @@ impl Resource {
     pub fn document(self) -> Value {
         match self {
             Self::Cluster => json!({"cluster": true}),
-            Self::AnyDatabase => json!({"db": "", "collection": ""}),
             Self::ConfigMongos => json!({"db": "config", "collection": "mongos"}),
         }
     }
@@ -106,7 +103,6 @@ impl Resource {
         granted.get("anyResource").and_then(Value::as_bool) == Some(true)
             || match self {
                 Self::Cluster => granted.get("cluster").and_then(Value::as_bool) == Some(true),
-                Self::AnyDatabase => is("db", "") && is("collection", ""),
                 Self::ConfigMongos => {
                     (is("db", "config") || is("db", ""))
                         && (is("collection", "mongos") || is("collection", ""))
@@ -143,7 +139,7 @@ fn allows(privilege: &Value, action: &str) -> bool {
 /// The role's `privileges`, one entry a resource, as `createRole` takes them.
 pub fn role_privileges(sharded: bool) -> Vec<Value> {
     let wanted: Vec<Privilege> = NEEDED.into_iter().chain(sharded.then_some(NEEDED_SHARDED)).collect();
-    [Resource::Cluster, Resource::AnyDatabase, Resource::ConfigMongos]
+    [Resource::Cluster, Resource::ConfigMongos]
         .into_iter()
         .filter_map(|resource| {
             let actions: Vec<_> =

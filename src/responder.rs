@@ -20,7 +20,7 @@ use crate::{
 /// What is left of a configuration when its pipeline is made of it.
 pub struct Responder {
     /// The pipeline.
-    pub pipeline: Pipeline<MongoCluster>,
+    pub pipeline: Arc<Pipeline<MongoCluster>>,
     /// Where records come from and go.
     pub kafka: config::Kafka,
     /// How a batch is worked on.
@@ -50,7 +50,12 @@ impl Responder {
             config_hash: hash,
         };
         let terminator = Terminator::new(clusters.clone(), pace);
-        Ok(Self { pipeline: Pipeline::new(policy, terminator, speaker, clock), kafka, work, clusters })
+        Ok(Self {
+            pipeline: Arc::new(Pipeline::new(policy, terminator, speaker, clock)),
+            kafka,
+            work,
+            clusters,
+        })
     }
 
     /// Finds every member and logs in there, so that the first kill need not wait for that. What

@@ -3,33 +3,30 @@
 //! An offset is stored only when the broker has every outcome of its batch, so whatever happens
 //! in between is read again at the next start.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::watch, task::JoinSet, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    task::{JoinError, JoinHandle, JoinSet},
+    time::timeout,
+};
 
 use crate::{
-    config::Config,
+    config::{Config, Kafka},
     edge::{
         http,
-        kafka_consumer::{Batches, Consumer, ConsumerError, Offsets},
-        kafka_publisher::{PublishError, Publisher},
+        kafka_commit::Committer,
+        kafka_consumer::{Batches, Consumer, ConsumerError},
+        kafka_publisher::PublishError,
         mongo_cluster::InvalidCluster,
     },
     health::{self, Health},
+    lanes::Lanes,
     pipeline::Clock,
-    report::{Commit, Message},
+    report::Commit,
     responder::Responder,
-    telemetry::{
-        self,
-        events::{BatchDone, BatchTaken, OffsetsDone, OutcomeMade, Published},
-        metrics,
-    },
+    telemetry::{self, Publication, events::BatchTaken, metrics},
 };
 
 /// What ends a service other than being told to.
@@ -52,6 +49,9 @@ pub enum ServiceError {
         /// Why not.
         error: io::Error,
     },
+    /// A batch crashed; its records are read again at the next start.
+    #[error("a batch crashed: {0}")]
+    Crashed(#[from] JoinError),
     /// The drain took longer than `limits.drain`.
     #[error(
         "not drained within limits.drain ({0:?}): what was not published is read again at the next start; \
@@ -73,12 +73,12 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     // A cluster that is down must not keep the others from being served.
     let warm_up = responder.work.inline_budget;
     let _late = timeout(warm_up, responder.warm_up()).await;
-    let publisher = Publisher::start(&responder.kafka)?;
     let (consumer, batches, offsets) =
         Consumer::start(&responder.kafka, responder.work.batch_max_records, Timestamp::now)?;
+    let committer = Committer::start(&responder.kafka, offsets)?;
     health.report(health::STARTED, None);
     health.ask(health::ASSIGNMENT, consumer.fault());
-    health.ask(health::PUBLISHING, publisher.fault());
+    health.ask(health::PUBLISHING, committer.fault());
     let mut watching = JoinSet::new();
     for cluster in &responder.clusters {
         watching.spawn(health::watch_nodes(cluster.clone(), health.clone()));
@@ -91,7 +91,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     );
 
     let drain = responder.work.drain;
-    let work = serve(&responder, batches, &publisher, &offsets);
+    let work = serve(&responder, batches, &committer);
     tokio::pin!(work);
     let ended = tokio::select! {
         ended = &mut work => ended,
@@ -102,7 +102,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
             match timeout(drain, &mut work).await {
                 Ok(ended) => ended,
                 Err(_) => {
-                    publisher.stop();
+                    committer.stop();
                     Err(ServiceError::NotDrained(drain))
                 }
             }
@@ -135,32 +135,58 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-async fn serve(
+/// A batch that is being carried out, in its place among the commits.
+struct InFlight {
+    commit: JoinHandle<Commit>,
+    /// Given back when it is published: so many batches are in flight, and no more.
+    slot: OwnedSemaphorePermit,
+}
+
+/// While one batch is checked, reported and published, the next is being killed.
+async fn serve(responder: &Responder, batches: Batches, committer: &Committer) -> Result<(), ServiceError> {
+    let (started, in_order) = mpsc::channel(responder.work.depth);
+    tokio::try_join!(start(responder, batches, started), finish(in_order, committer, &responder.kafka))?;
+    Ok(())
+}
+
+/// Decides batch after batch, and begins to carry them out.
+async fn start(
     responder: &Responder,
     mut batches: Batches,
-    publisher: &Publisher,
-    offsets: &Offsets,
+    started: mpsc::Sender<InFlight>,
 ) -> Result<(), ServiceError> {
-    while let Some(batch) = batches.next().await? {
-        let taken = Instant::now();
+    let slots = Arc::new(Semaphore::new(responder.work.depth));
+    let mut lanes = Lanes::default();
+    loop {
+        // A batch is taken when there is a place for it: until then it may still grow, or be
+        // taken away with its partition. The semaphore is never closed.
+        let Ok(slot) = slots.clone().acquire_owned().await else { return Ok(()) };
+        let Some(batch) = batches.next().await? else { return Ok(()) };
         BatchTaken { batch: batch.id, records: &batch.records }.emit();
-        let Commit { batch, messages, offsets: next, mut trace } = responder.pipeline.handle(batch).await;
-        for message in &messages {
-            if let Message::Outcome(outcome) = message {
-                OutcomeMade(&outcome.data).emit();
-            }
+        let decided = responder.pipeline.decide(batch).await;
+        let mut turn = lanes.enter(decided.touches());
+        let pipeline = responder.pipeline.clone();
+        let commit = tokio::spawn(async move {
+            turn.wait().await;
+            pipeline.carry_out(decided).await
+        });
+        if started.send(InFlight { commit, slot }).await.is_err() {
+            return Ok(());
         }
-        let (outcomes, dead_letters) = (&responder.kafka.outcomes, &responder.kafka.dead_letters);
-        let (counts, began) = (Published::count(&messages), Instant::now());
-        let published = trace.publish(outcomes, messages.len(), publisher.publish(messages)).await;
-        let acknowledged = published.is_ok();
-        Published { outcomes, dead_letters, counts, took: began.elapsed(), acknowledged }.emit();
-        published?;
-        for (partition, next) in next {
-            offsets.store(&partition, next);
-            OffsetsDone { partition: &partition, next }.emit();
-        }
-        BatchDone { batch, taken }.emit();
+    }
+}
+
+/// Publishes what batches leave behind, in their order.
+async fn finish(
+    mut in_order: mpsc::Receiver<InFlight>,
+    committer: &Committer,
+    kafka: &Kafka,
+) -> Result<(), ServiceError> {
+    while let Some(InFlight { commit, slot }) = in_order.recv().await {
+        let mut commit = commit.await?;
+        let publication = Publication::of(&mut commit, &kafka.outcomes, &kafka.dead_letters);
+        publication.around(committer.commit(commit)).await?;
+        drop(slot);
     }
     Ok(())
 }

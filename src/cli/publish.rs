@@ -224,6 +224,7 @@ mod tests {
     fn kafka() -> Kafka {
         let types = |glob: &str| TopicTrust::new(Some(vec![Glob::new(glob).unwrap()]), None);
         Kafka {
+            delivery: crate::config::Delivery::ExactlyOnce,
             properties: BTreeMap::new(),
             group: "severance".into(),
             instance: None,

@@ -13,6 +13,7 @@ use crate::{case::Class, decide::Limits};
 pub(super) const LIMITS: Keys = Keys {
     known: &[
         "batch_max_records",
+        "depth",
         "max_principals",
         "inline_budget",
         "give_up_after",
@@ -20,7 +21,7 @@ pub(super) const LIMITS: Keys = Keys {
         "clock_skew",
         "max_event_age",
     ],
-    later: &["depth"],
+    later: &[],
 };
 
 pub(super) const MAX_EVENT_AGE: Keys =
@@ -58,6 +59,7 @@ pub(super) fn bounds(root: &Section<'_>) -> Result<(Limits, Work), Told> {
     let give_up_after = limits.or("give_up_after", (), give_up_after);
 
     let batch_max_records = limits.or("batch_max_records", 1_000, |field| field.number(1..=10_000));
+    let depth = limits.or("depth", 2, |field| field.number(1..=4));
     let inline_budget = limits.or("inline_budget", 2 * SECOND, |field| field.duration(100 * MS..=MINUTE));
     let drain = limits.or("drain", 20 * SECOND, |field| field.duration(SECOND..=10 * MINUTE));
     let wait = evidence.or("wait", 100 * MS, |field| field.duration(Duration::ZERO..=10 * SECOND));
@@ -76,6 +78,7 @@ pub(super) fn bounds(root: &Section<'_>) -> Result<(Limits, Work), Told> {
         Limits { max_principals: max_principals?, clock_skew: clock_skew?, max_event_age: max_event_age? };
     let work = Work {
         batch_max_records: batch_max_records?,
+        depth: depth?,
         inline_budget: inline_budget?,
         drain: drain?,
         evidence_wait: wait?,

@@ -6,7 +6,7 @@ use globset::Glob;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Kafka,
+    Delivery, Kafka,
     fault::Told,
     field::{Field, NAME, is_name},
     names::Names,
@@ -47,7 +47,7 @@ const SECRET_PROPERTIES: [&str; 4] =
 pub(super) fn kafka(section: &Section<'_>, secrets: &Secrets<'_>) -> Result<Kafka, Told> {
     let properties = section.must("properties", |field| properties(field, secrets));
     let instance = section.or("instance", None, |field| instance(field, secrets));
-    let delivery = section.or("delivery", (), delivery);
+    let delivery = section.or("delivery", Delivery::ExactlyOnce, delivery);
     let mut names = Names::default();
     let topics = section.must("topics", |field| field.some(|entry| topic(entry, &mut names)));
     let outcomes = section.must("outcomes", |field| {
@@ -56,12 +56,12 @@ pub(super) fn kafka(section: &Section<'_>, secrets: &Secrets<'_>) -> Result<Kafk
     let dead_letters = section.must("dead_letters", |field| {
         written_topic(field, &mut names, "dead letters would stand among events or outcomes")
     });
-    delivery?;
     let (properties, group) = properties?;
     Ok(Kafka {
         properties,
         group,
         instance: instance?,
+        delivery: delivery?,
         topics: topics?,
         outcomes: outcomes?,
         dead_letters: dead_letters?,
@@ -129,14 +129,8 @@ fn instance(field: Field<'_>, secrets: &Secrets<'_>) -> Result<Option<String>, T
     }
 }
 
-fn delivery(field: Field<'_>) -> Result<(), Told> {
-    if field.as_text() == Some("exactly-once") {
-        return Err(field.wrong(
-            "is `exactly-once`, which this version does not have yet",
-            "write `at-least-once`: outcome ids do not change in a re-run, so a reader can drop repeats",
-        ));
-    }
-    field.one_of(&[("at-least-once", ())])
+fn delivery(field: Field<'_>) -> Result<Delivery, Told> {
+    field.one_of(&[("exactly-once", Delivery::ExactlyOnce), ("at-least-once", Delivery::AtLeastOnce)])
 }
 
 fn topic(entry: Field<'_>, names: &mut Names) -> Result<(Arc<str>, TopicTrust), Told> {

@@ -162,12 +162,23 @@ pub struct Kafka {
     pub group: String,
     /// Static membership's name, used by `run` only.
     pub instance: Option<String>,
+    /// How outcomes and offsets are written.
+    pub delivery: Delivery,
     /// Trigger topics and what each may say.
     pub topics: Vec<(Arc<str>, TopicTrust)>,
     /// The topic for outcomes.
     pub outcomes: String,
     /// The topic for dead letters.
     pub dead_letters: String,
+}
+
+/// How outcomes and offsets are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Offsets after the outcomes: a crash may repeat outcomes, with the same ids.
+    AtLeastOnce,
+    /// Outcomes and offsets in one transaction: a `read_committed` reader sees each once.
+    ExactlyOnce,
 }
 
 /// One MongoDB cluster.
@@ -195,6 +206,8 @@ pub struct Log {
 pub struct Work {
     /// Most records of one batch.
     pub batch_max_records: usize,
+    /// Most batches in flight.
+    pub depth: usize,
     /// How long a batch may wait for one node, retries included.
     pub inline_budget: Duration,
     /// How long a drain may take.

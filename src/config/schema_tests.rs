@@ -269,7 +269,7 @@ fn both_refuse_the_same_values() {
         ),
         ("/kafka/properties/group.id", vec![json!(""), json!([]), json!(null)]),
         ("/kafka/instance", vec![json!("severance 0"), json!(""), json!(0)]),
-        ("/kafka/delivery", vec![json!("exactly-once"), json!("at_least_once"), json!(true)]),
+        ("/kafka/delivery", vec![json!("at-most-once"), json!("at_least_once"), json!(true)]),
         ("/kafka/topics", vec![json!([]), json!({}), json!("security.siem")]),
         ("/kafka/topics/0/name", vec![json!("^security.*"), json!(".."), json!("")]),
         ("/kafka/topics/0/accept_types", vec![json!([]), json!([""]), json!("*")]),

@@ -306,7 +306,7 @@ fn what_a_later_version_brings_is_named_as_such() {
     for (old, new) in [
         ("\nclusters:", "\ncanary: { every: 1m }\nclusters:"),
         ("\nclusters:", "\npause_file: /tmp/pause\nclusters:"),
-        ("\nclusters:", "\nlimits: { depth: 2 }\nclusters:"),
+        ("\nclusters:", "\nlisten: null\nclusters:"),
         ("  outcomes:", "  state: severance.state\n  outcomes:"),
         ("  outcomes:", "  commands: severance.commands\n  outcomes:"),
     ] {
@@ -338,7 +338,7 @@ kafka:
     group.id: severance
     sasl.password: hunter2
     enable.auto.commit: true
-  delivery: exactly-once
+  delivery: exactly-onse
   topics:
     - { name: security.siem, accept_typs: ["io.severance.account.compromised.*"] }
   outcomes: security.siem

@@ -73,13 +73,16 @@ pub struct Context {
 
 /// Decides a batch, in its order.
 pub fn decide(policy: &Policy, batch: Vec<Decoded>, context: &Context) -> Vec<Decided> {
-    let mut accepted = context.accepted.clone();
+    let mut heard = HashMap::new();
     let mut decided: Vec<Decided> = batch
         .into_iter()
         .map(|decoded| {
-            let one = decide_one(policy, decoded, context, &accepted);
-            if matches!(one.decision, Decision::Terminate(_) | Decision::Release { .. }) {
-                accepted.entry(one.case.id).or_insert_with(|| one.case.origin.clone());
+            let one = decide_one(policy, decoded, context, &heard);
+            if matches!(
+                one.decision,
+                Decision::Terminate(_) | Decision::Simulate(_) | Decision::Release { .. }
+            ) {
+                heard.entry(one.case.id).or_insert_with(|| one.case.origin.clone());
             }
             one
         })
@@ -92,7 +95,7 @@ fn decide_one(
     policy: &Policy,
     decoded: Decoded,
     context: &Context,
-    accepted: &HashMap<CaseId, Origin>,
+    heard: &HashMap<CaseId, Origin>,
 ) -> Decided {
     let Decoded { origin, received_at, maybe_rerun, content } = decoded;
     let (id, event_time, trigger, poison) = match content {
@@ -119,7 +122,7 @@ fn decide_one(
     let decision = match (poison, case.trigger.take()) {
         (Some(poison), _) => Decision::Undecodable(poison),
         (None, Some(trigger)) => {
-            let decision = decide_trigger(policy, &trigger, &mut case, context, accepted);
+            let decision = decide_trigger(policy, &trigger, &mut case, context, heard);
             case.trigger = Some(trigger);
             decision
         }
@@ -133,12 +136,15 @@ fn decide_trigger(
     trigger: &Trigger,
     case: &mut Case,
     context: &Context,
-    accepted: &HashMap<CaseId, Origin>,
+    heard: &HashMap<CaseId, Origin>,
 ) -> Decision {
     if let Err(distrust) = policy.trust.judge(&case.origin, &trigger.kind, &trigger.source) {
         return refuse(distrust.into(), format!("{} says {}: {distrust}", case.origin, trigger.kind));
     }
-    if let Some(first) = accepted.get(&case.id).filter(|first| !first.same_position(&case.origin)) {
+    // The same record again is a re-run; but never within one batch, where records from a file
+    // have no position to tell them apart.
+    let before = context.accepted.get(&case.id).filter(|first| !first.same_position(&case.origin));
+    if let Some(first) = heard.get(&case.id).or(before) {
         return Decision::Duplicate { first: first.clone() };
     }
     match &trigger.body {

@@ -12,9 +12,10 @@ use rdkafka::{
     types::RDKafkaConfRes,
 };
 use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
 use super::kafka_context::Quiet;
-use crate::config::Kafka;
+use crate::config::{Delivery, Kafka};
 
 /// Properties that we set or leave out ourselves, because correctness rests on them, with why.
 /// Second names of the same properties are here too.
@@ -76,6 +77,9 @@ const WRITING: [(&str, &str); 4] = [
     ("topic.metadata.propagation.max.ms", "3000"),
 ];
 
+/// What a crash leaves open keeps `read_committed` readers waiting for so long.
+const TRANSACTION_TIMEOUT_MS: &str = "10000";
+
 /// The most bytes that one record of ours may have, unless `message.max.bytes` says otherwise.
 const MESSAGE_MAX_BYTES: usize = 1_000_000;
 
@@ -87,7 +91,8 @@ pub(super) fn consumer(kafka: &Kafka) -> ClientConfig {
         .set("group.protocol", "classic")
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("isolation.level", "read_committed")
-        .set("enable.auto.commit", "true")
+        // With transactions offsets are committed in them, and nowhere else.
+        .set("enable.auto.commit", if kafka.delivery == Delivery::AtLeastOnce { "true" } else { "false" })
         .set("enable.auto.offset.store", "false");
     if let Some(instance) = &kafka.instance {
         config.set("group.instance.id", instance);
@@ -113,6 +118,18 @@ pub(super) fn producer(kafka: &Kafka) -> ClientConfig {
     let mut config = layered(&kafka.properties, [&DEFAULTS[..], &WRITING]);
     config.remove("group.id");
     config.set("enable.idempotence", "true").set("acks", "all");
+    config
+}
+
+/// For `run` with transactions. Its id is the instance's, so that a restart ends at once what a crash
+/// left open; without an instance it is new each time, and what was left open waits for its timeout.
+pub(super) fn transactional(kafka: &Kafka) -> ClientConfig {
+    let mut config = producer(kafka);
+    let name = kafka.instance.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    config
+        .set("transactional.id", format!("severance-{}-{name}", kafka.group))
+        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
+        .set("retry.backoff.ms", "5");
     config
 }
 
@@ -231,6 +248,7 @@ mod tests {
 
     fn kafka(properties: &[(&str, &str)]) -> Kafka {
         Kafka {
+            delivery: crate::config::Delivery::ExactlyOnce,
             properties: properties
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), SecretString::from(*value)))

@@ -6,11 +6,10 @@
 //! librdkafka commits what is stored every `auto.commit.interval.ms`, when a partition is taken
 //! away and at the end.
 //!
-//! For transactions, the group's metadata has to be taken before the first record of a batch: the
-//! place for it is the pending batch of the handover, taken in `Poller::fill` before the first
-//! `push` and again after a revocation has dropped records from it.
+//! With transactions the offsets are part of them. The group's metadata is then taken before the
+//! first record of a batch, and again after a rebalance has dropped records from it.
 
-use std::{sync::Arc, thread};
+use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
 use rdkafka::{config::FromClientConfigAndContext, consumer::BaseConsumer};
@@ -26,8 +25,11 @@ use super::{
 };
 use crate::{
     config::Kafka,
-    ingest::{Batch, Partition},
+    ingest::{Batch, Claim, Partition},
 };
+
+/// How long one question lasts what we are in the group now; it is asked again.
+const RENEWAL: Duration = Duration::from_millis(500);
 
 /// What ends consumption. Everything else is tried again.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -146,5 +148,16 @@ impl Offsets {
     /// where the partition is no longer ours: its new owner reads again from what is committed.
     pub fn store(&self, partition: &Partition, next_offset: i64) {
         self.handover.store(partition, next_offset);
+    }
+
+    /// The batch of this claim is committed, or given up: a rebalance need not wait for it.
+    pub fn settled(&self, claim: &Claim) {
+        self.handover.settled(claim);
+    }
+
+    /// A claim of now for what is left of an older one, and the partitions that were not held
+    /// without a break since; `None` while the group has not said what we are in it.
+    pub(super) fn renew(&self, claim: &Claim) -> Option<(Claim, BTreeSet<Partition>)> {
+        self.handover.renew(claim, RENEWAL)
     }
 }

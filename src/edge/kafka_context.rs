@@ -64,27 +64,29 @@ pub(super) fn cause(consumer: &BaseConsumer<Watched>, error: &KafkaError) -> Str
 const QUEUED: usize = 100;
 
 /// librdkafka's log. What it also reports as an error comes in floods here and is left to
-/// [`Connection`]; so is a broker that is not ready for idempotence, which is tried again. And
-/// properties of the other kind of client are no news: both kinds are built from the same ones.
+/// [`Connection`]; so are a broker that is not ready for idempotence and a partition whose leader
+/// is not back yet, ten times a second while a broker starts. And properties of the other kind of
+/// client are no news: both kinds are built from the same ones.
 pub(super) fn bridge(level: RDKafkaLogLevel, facility: &str, message: &str) {
     let other_kind = facility == "CONFWARN"
         && (message.contains("is a consumer property") || message.contains("is a producer property"));
     if other_kind {
         return;
     }
-    let counted = ["FAIL", "ERROR", "FATAL", "GETPID"].contains(&facility);
+    if ["FAIL", "ERROR", "FATAL", "GETPID", "METADATAUPDATE"].contains(&facility) {
+        debug!(target: "librdkafka", facility, "{message}");
+        return;
+    }
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             error!(target: "librdkafka", facility, "{message}");
         }
-        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if !counted => {
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
             warn!(target: "librdkafka", facility, "{message}");
         }
-        RDKafkaLogLevel::Error
-        | RDKafkaLogLevel::Warning
-        | RDKafkaLogLevel::Notice
-        | RDKafkaLogLevel::Info
-        | RDKafkaLogLevel::Debug => debug!(target: "librdkafka", facility, "{message}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            debug!(target: "librdkafka", facility, "{message}");
+        }
     }
 }
 

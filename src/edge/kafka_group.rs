@@ -32,6 +32,10 @@ use crate::{
 /// a second or two.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
+/// How long what is being worked on may take when its partitions are taken away. What is not
+/// published by then is repeated by their new owner.
+const LAST_WORK: Duration = Duration::from_secs(3);
+
 /// How long a rebalance is waited for between two tries.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -89,9 +93,16 @@ impl ConsumerContext for Member {
                 self.committed(Ok(()));
             }
             Rebalance::Revoke(list) if list.count() > 0 => {
+                let revoked = partitions(list).into_iter().collect();
+                let mut dropped = self.handover.drop_pending(&revoked);
+                if !consumer.assignment_lost() {
+                    // They are still ours, in the generation that takes them away.
+                    self.handover.note(consumer.group_metadata());
+                    self.handover.wait_until_settled(&revoked, LAST_WORK);
+                }
                 // librdkafka commits what is stored when it lets go of the partitions.
                 store(consumer, &self.handover);
-                let dropped = self.handover.revoked(&partitions(list).into_iter().collect());
+                dropped += self.handover.revoked(&revoked);
                 PartitionsRevoked { partitions: &partitions(list), dropped }.emit();
             }
             Rebalance::Assign(_) => self.handover.assigned([]),

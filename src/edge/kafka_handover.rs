@@ -6,16 +6,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use rdkafka::consumer::ConsumerGroupMetadata;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::kafka_consumer::ConsumerError;
-use crate::ingest::{Batch, Partition, Record};
+use crate::ingest::{Batch, Claim, Partition, Record};
 
 /// How far the consumer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +38,20 @@ pub(super) struct Handover {
     room: Condvar,
 }
 
+/// By what right a batch is committed: what the group said of us before it was filled, and which
+/// assignment each of its partitions was of.
+pub(super) struct Right {
+    /// `None` where a rebalance came between the records and the question.
+    pub(super) metadata: Option<Arc<ConsumerGroupMetadata>>,
+    held: BTreeMap<Partition, u64>,
+}
+
 struct State {
     pending: Pending,
+    /// What the group says of us now; `None` since a rebalance, until the thread has asked.
+    metadata: Option<Arc<ConsumerGroupMetadata>>,
+    /// How many batches of each partition are being worked on.
+    in_flight: BTreeMap<Partition, usize>,
     phase: Phase,
     /// The thread is adding records one by one; they are taken together.
     filling: bool,
@@ -55,6 +68,8 @@ impl Handover {
         Self {
             state: Mutex::new(State {
                 pending: Pending::new(max_records),
+                metadata: None,
+                in_flight: BTreeMap::new(),
                 phase: Phase::Running,
                 filling: false,
                 ended: false,
@@ -77,7 +92,7 @@ impl Handover {
                     return Err(failure);
                 }
                 if !state.filling {
-                    if let Some(batch) = state.pending.take() {
+                    if let Some(batch) = state.take() {
                         self.room.notify_all();
                         return Ok(Some(batch));
                     }
@@ -153,10 +168,22 @@ impl Handover {
         self.end();
     }
 
+    /// What the group says of us, asked before anything is added: by the thread, each time before
+    /// it takes records.
+    pub(super) fn note(&self, metadata: Option<ConsumerGroupMetadata>) {
+        let mut state = self.state();
+        state.metadata = metadata.map(Arc::new);
+        if state.pending.records.is_empty() || state.pending.metadata.is_none() {
+            state.pending.metadata = state.metadata.clone();
+        }
+        self.room.notify_all();
+    }
+
     pub(super) fn assigned(&self, partitions: impl IntoIterator<Item = Partition>) {
         let mut state = self.state();
         state.joined = true;
         state.pending.assigned(partitions);
+        state.another_generation();
     }
 
     /// Whether the group has said which partitions are ours, be it none.
@@ -164,11 +191,65 @@ impl Handover {
         self.state().joined
     }
 
-    /// Forgets the partitions and whatever is pending of them; says how many records that were.
-    pub(super) fn revoked(&self, partitions: &BTreeSet<Partition>) -> usize {
-        let dropped = self.state().pending.revoked(partitions);
+    /// Forgets what is pending of these partitions, which are about to be taken away; says how
+    /// many records that were.
+    pub(super) fn drop_pending(&self, partitions: &BTreeSet<Partition>) -> usize {
+        let dropped = self.state().pending.drop_records(partitions);
         self.room.notify_all();
         dropped
+    }
+
+    /// Waits until no batch of these partitions is being worked on, at most for `patience`.
+    pub(super) fn wait_until_settled(&self, partitions: &BTreeSet<Partition>, patience: Duration) {
+        let waited = self.room.wait_timeout_while(self.state(), patience, |state| {
+            partitions.iter().any(|partition| state.in_flight.contains_key(partition))
+        });
+        drop(waited);
+    }
+
+    /// Forgets the partitions and whatever is pending of them; says how many records that were.
+    pub(super) fn revoked(&self, partitions: &BTreeSet<Partition>) -> usize {
+        let mut state = self.state();
+        let dropped = state.pending.revoked(partitions);
+        state.another_generation();
+        self.room.notify_all();
+        dropped
+    }
+
+    /// The batch of this claim is committed, or given up.
+    pub(super) fn settled(&self, claim: &Claim) {
+        let Some(right) = claim.get::<Right>() else { return };
+        let mut state = self.state();
+        for partition in right.held.keys() {
+            if let Some(count) = state.in_flight.get_mut(partition) {
+                *count -= 1;
+                if *count == 0 {
+                    state.in_flight.remove(partition);
+                }
+            }
+        }
+        self.room.notify_all();
+    }
+
+    /// A claim of now for what is left of an older one, and the partitions that were not held
+    /// without a break since. `None` where the group has not said yet what we are in it, within
+    /// `patience`.
+    pub(super) fn renew(&self, claim: &Claim, patience: Duration) -> Option<(Claim, BTreeSet<Partition>)> {
+        let state = self.state();
+        let (state, _) = self
+            .room
+            .wait_timeout_while(state, patience, |state| state.metadata.is_none() && !state.ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        let empty = BTreeMap::new();
+        let before = claim.get::<Right>().map_or(&empty, |right| &right.held);
+        let is_kept = |(partition, epoch): &(&Partition, &u64)| {
+            state.pending.held.get(*partition).is_some_and(|held| held.epoch == **epoch)
+        };
+        let (kept, lost): (Vec<_>, Vec<_>) = before.iter().partition(is_kept);
+        let metadata = Some(state.metadata.clone()?);
+        let held = kept.into_iter().map(|(partition, epoch)| (partition.clone(), *epoch)).collect();
+        let lost = lost.into_iter().map(|(partition, _)| partition.clone()).collect();
+        Some((Claim::new(Right { metadata, held }), lost))
     }
 
     pub(super) fn store(&self, partition: &Partition, next_offset: i64) {
@@ -185,10 +266,30 @@ impl Handover {
     }
 }
 
+impl State {
+    fn take(&mut self) -> Option<Batch> {
+        let batch = self.pending.take()?;
+        for partition in batch.claim.get::<Right>().into_iter().flat_map(|right| right.held.keys()) {
+            *self.in_flight.entry(partition.clone()).or_default() += 1;
+        }
+        Some(batch)
+    }
+
+    /// What was known of the group is of a generation that is over.
+    fn another_generation(&mut self) {
+        self.metadata = None;
+        self.pending.metadata = None;
+    }
+}
+
 /// The batch that grows, and what is known of the partitions that we hold.
 struct Pending {
     max_records: usize,
     records: Vec<Record>,
+    /// What the group said of us before the first of the records.
+    metadata: Option<Arc<ConsumerGroupMetadata>>,
+    /// Counts assignments.
+    epoch: u64,
     received_at: Timestamp,
     held: BTreeMap<Partition, Held>,
     /// Offsets to be given to librdkafka.
@@ -198,6 +299,8 @@ struct Pending {
 /// A partition since it was assigned.
 #[derive(Default)]
 struct Held {
+    /// Which assignment that was.
+    epoch: u64,
     /// The first record of it that was handed over.
     first: Option<i64>,
     /// The highest offset that was stored.
@@ -209,6 +312,8 @@ impl Pending {
         Self {
             max_records: max_records.max(1),
             records: Vec::new(),
+            metadata: None,
+            epoch: 0,
             received_at: Timestamp::UNIX_EPOCH,
             held: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -247,23 +352,42 @@ impl Pending {
                 fresh.insert(partition);
             }
         }
-        Some(Batch { id: Uuid::now_v7(), records, fresh, received_at: self.received_at })
+        let claim = self.claim(&records);
+        Some(Batch { id: Uuid::now_v7(), records, fresh, received_at: self.received_at, claim })
+    }
+
+    fn claim(&self, records: &[Record]) -> Claim {
+        let partitions: BTreeSet<Partition> =
+            records.iter().filter_map(|record| record.origin.partition()).collect();
+        let held = partitions
+            .into_iter()
+            .filter_map(|partition| {
+                let epoch = self.held.get(&partition)?.epoch;
+                Some((partition, epoch))
+            })
+            .collect();
+        Claim::new(Right { metadata: self.metadata.clone(), held })
     }
 
     fn assigned(&mut self, partitions: impl IntoIterator<Item = Partition>) {
+        self.epoch += 1;
         for partition in partitions {
-            self.held.insert(partition, Held::default());
+            self.held.insert(partition, Held { epoch: self.epoch, ..Held::default() });
         }
     }
 
-    fn revoked(&mut self, partitions: &BTreeSet<Partition>) -> usize {
+    fn drop_records(&mut self, partitions: &BTreeSet<Partition>) -> usize {
         let before = self.records.len();
         self.records.retain(|record| !record.origin.partition().is_some_and(|it| partitions.contains(&it)));
+        before - self.records.len()
+    }
+
+    fn revoked(&mut self, partitions: &BTreeSet<Partition>) -> usize {
         for partition in partitions {
             self.held.remove(partition);
             self.due.remove(partition);
         }
-        before - self.records.len()
+        self.drop_records(partitions)
     }
 
     /// An offset counts only for a partition that we hold, and only where it is ahead of what we

@@ -83,6 +83,7 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
         self.consumer.subscribe(&topics).map_err(|error| ConsumerError::Fatal(error.to_string()))?;
         loop {
             store(&self.consumer, &self.handover);
+            self.handover.note(self.consumer.group_metadata());
             match self.handover.phase() {
                 Phase::Running if self.handover.is_full() => self.wait_for_room()?,
                 Phase::Running => {

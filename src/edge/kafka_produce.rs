@@ -2,6 +2,7 @@
 //! broker has answered for every record.
 
 use std::{
+    collections::BTreeMap,
     mem,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -9,15 +10,21 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Message,
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig},
 };
 
-use super::kafka_context::{Connection, bridge};
-use crate::{ingest::Origin, report::Encoded};
+use super::{
+    kafka_context::{Connection, bridge},
+    kafka_handover::Right,
+};
+use crate::{
+    ingest::{Claim, Origin, Partition},
+    report::Encoded,
+};
 
 /// How long to sleep between two looks at what was delivered. An acknowledgement takes about
 /// 600 us; `flush` would look every 100 ms.
@@ -39,12 +46,12 @@ pub(super) struct Rounds {
 }
 
 /// What became of one record: where it is now, or why it is nowhere.
-pub(super) type Delivery = Result<Origin, RDKafkaErrorCode>;
+pub(super) type DeliveryReport = Result<Origin, RDKafkaErrorCode>;
 
 /// The callbacks; they run inside `poll`.
 struct Delivered {
     connection: Arc<Connection>,
-    deliveries: Mutex<Vec<(usize, Delivery)>>,
+    deliveries: Mutex<Vec<(usize, DeliveryReport)>>,
 }
 
 impl ClientContext for Delivered {
@@ -88,7 +95,7 @@ impl Rounds {
         &self,
         records: impl IntoIterator<Item = (usize, &'a str, &'a Encoded)>,
         mut waiting: impl FnMut(Duration) -> bool,
-    ) -> Vec<(usize, Delivery)> {
+    ) -> Vec<(usize, DeliveryReport)> {
         let began = Instant::now();
         let mut rejected = Vec::new();
         for (index, topic, encoded) in records {
@@ -115,28 +122,89 @@ impl Rounds {
         }
         // The reports of the last records may still be on their way to us.
         self.producer.poll(Duration::ZERO);
-        let mut deliveries = mem::take(
-            &mut *self.producer.context().deliveries.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut deliveries = self.take_deliveries();
         deliveries.append(&mut rejected);
         deliveries
     }
 
     /// Serves what librdkafka has to say while nothing is published: all of it, since a poll without
-    /// time takes one message, and in an outage there are several a second.
-    pub(super) fn idle(&self) {
+    /// time takes one message, and in an outage there are several a second. While the brokers
+    /// cannot be reached, asks whether they are back: librdkafka does not say so, and on a quiet day
+    /// nothing is published that would.
+    pub(super) fn idle(&self, topic: &str) {
         self.producer.poll(SERVE);
+        let connection = &self.producer.context().connection;
+        if connection.is_unreachable() && self.producer.client().fetch_metadata(Some(topic), LOOK_FOR).is_ok()
+        {
+            // What was said before the answer is over with it.
+            self.producer.poll(SERVE);
+            connection.reached();
+        }
     }
 
-    /// Looks for a topic that was missing: librdkafka by itself looks every ten seconds. Says
-    /// whether a broker answered; whether the topic is there now shows when it is written to.
-    pub(super) fn look_for(&self, topic: &str) -> bool {
-        self.producer.client().fetch_metadata(Some(topic), LOOK_FOR).is_ok()
+    /// Looks for a topic that was missing: librdkafka by itself looks every ten seconds.
+    pub(super) fn look_for(&self, topic: &str) {
+        // Whether it is there now shows when it is written to.
+        let _seen = self.producer.client().fetch_metadata(Some(topic), LOOK_FOR);
     }
 
     /// Whether librdkafka has given this client up, and why.
     pub(super) fn fatal(&self) -> Option<String> {
         self.producer.client().fatal_error().map(|(_, reason)| reason)
+    }
+
+    /// The code of what made librdkafka give this client up.
+    pub(super) fn fatal_code(&self) -> Option<RDKafkaErrorCode> {
+        self.producer.client().fatal_error().map(|(code, _)| code)
+    }
+
+    /// Makes this producer known to the coordinator of its transactional id, and aborts what a
+    /// former one left open. Blocks.
+    pub(super) fn init(&self, answer: Duration) -> Result<(), KafkaError> {
+        // A client that has seen metadata needs 60 ms for it, a fresh one 500.
+        let _seen = self.producer.client().fetch_metadata(Some("__consumer_offsets"), LOOK_FOR);
+        self.producer.init_transactions(answer)
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&self) -> Result<(), KafkaError> {
+        self.producer.begin_transaction()
+    }
+
+    /// Adds the offsets, by the right that the claim gives. A claim without one is of no generation.
+    pub(super) fn send_offsets(
+        &self,
+        offsets: &BTreeMap<Partition, i64>,
+        claim: &Claim,
+        answer: Duration,
+    ) -> Result<(), KafkaError> {
+        let metadata = claim.get::<Right>().and_then(|right| right.metadata.as_deref());
+        let Some(metadata) = metadata else { return Err(KafkaError::Canceled) };
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (partition, next) in offsets {
+            list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(*next))?;
+        }
+        self.producer.send_offsets_to_transaction(&list, metadata, answer)
+    }
+
+    /// Commits the transaction. Blocks.
+    pub(super) fn commit(&self, answer: Duration) -> Result<(), KafkaError> {
+        self.producer.commit_transaction(answer)
+    }
+
+    /// Aborts the transaction, and what is still on its way. Blocks.
+    pub(super) fn abort(&self, answer: Duration) -> Result<(), KafkaError> {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(Duration::ZERO);
+            thread::sleep(LOOK);
+        }
+        self.take_deliveries();
+        self.producer.abort_transaction(answer)
+    }
+
+    fn take_deliveries(&self) -> Vec<(usize, DeliveryReport)> {
+        mem::take(&mut *self.producer.context().deliveries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn look(&self, began: Instant) {

@@ -26,7 +26,7 @@ use tracing::{error, info, warn};
 use super::{
     kafka_client,
     kafka_context::Connection,
-    kafka_produce::{Delivery, Rounds},
+    kafka_produce::{DeliveryReport, Rounds},
 };
 use crate::{
     config::Kafka,
@@ -87,6 +87,9 @@ pub enum PublishError {
         /// Of how many.
         total: usize,
     },
+    /// A second process bears our transactional id.
+    #[error("another process publishes under our name (kafka.instance): {0}")]
+    Fenced(String),
     /// The thread is gone; its log line says why.
     #[error("the thread that publishes has ended")]
     Gone,
@@ -150,10 +153,9 @@ impl<M: Publishable> Publisher<M> {
         !self.connection.is_unreachable()
     }
 
-    /// A question, to be asked at any time: what keeps us from publishing.
-    pub fn fault(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
-        let connection = self.connection.clone();
-        move || connection.fault()
+    /// What troubles there are.
+    pub(super) fn connection(&self) -> Arc<Connection> {
+        self.connection.clone()
     }
 }
 
@@ -183,19 +185,9 @@ impl Worker {
             match received.recv_timeout(IDLE) {
                 // Whoever asked may be gone; it is published all the same.
                 Ok(Command { messages, answer }) => drop(answer.send(self.publish(&messages))),
-                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Timeout) => self.rounds.idle(&self.outcomes),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-        }
-    }
-
-    /// librdkafka does not say when the brokers are back, and on a quiet day no message would.
-    fn idle(&self) {
-        self.rounds.idle();
-        if self.connection.is_unreachable() && self.rounds.look_for(&self.outcomes) {
-            // What was said before the answer is over with it.
-            self.rounds.idle();
-            self.connection.reached();
         }
     }
 
@@ -244,7 +236,7 @@ impl Worker {
 
     /// The broker measures what librdkafka packs together. What it finds too large is sent once
     /// more by itself, and only if it still is too large in the form that always fits.
-    fn try_alone<M: Publishable>(&self, index: usize, message: &M, waiting: &mut Waiting) -> Delivery {
+    fn try_alone<M: Publishable>(&self, index: usize, message: &M, waiting: &mut Waiting) -> DeliveryReport {
         let alone = |waiting: &Waiting| {
             let delivered = self.round([(&index, waiting)]).pop();
             delivered.map_or(Err(RDKafkaErrorCode::Fail), |(_, delivery)| delivery)
@@ -263,7 +255,7 @@ impl Worker {
     fn round<'a>(
         &self,
         waiting: impl IntoIterator<Item = (&'a usize, &'a Waiting)>,
-    ) -> Vec<(usize, Delivery)> {
+    ) -> Vec<(usize, DeliveryReport)> {
         let records =
             waiting.into_iter().map(|(index, waiting)| (*index, waiting.topic.as_str(), &waiting.encoded));
         let mut quiet = true;
@@ -315,7 +307,7 @@ impl Worker {
         }
         for (topic, code) in failures {
             if matches!(code, RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) {
-                let _seen = self.rounds.look_for(topic);
+                self.rounds.look_for(topic);
             }
         }
     }

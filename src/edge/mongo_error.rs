@@ -2,11 +2,11 @@
 //!
 //! The codes and what they mean for another try are the server's (mongo/base/error_codes.yml).
 
-use mongodb::error::{Error, ErrorKind};
+use mongodb::error::{CommandError, Error, ErrorKind};
 
 use crate::terminate::{ErrorClass, NodeError};
 
-/// Longest text that is taken over from a server: an Unauthorized error quotes the whole command.
+/// Longest text, in characters, that is taken over from a server.
 const MAX_TEXT: usize = 240;
 
 /// Worth another try: 6 HostUnreachable, 7 HostNotFound, 89 NetworkTimeout, 91 ShutdownInProgress, 189
@@ -43,7 +43,7 @@ fn classify(error: &Error) -> (ErrorClass, Option<i32>, String) {
             } else {
                 ErrorClass::Permanent
             };
-            (class, Some(command.code), format!("{} {}", command.code_name, command.message))
+            (class, Some(command.code), format!("{} {}", command.code_name, unquoted(command)))
         }
         ErrorKind::Authentication { message, .. } => {
             (ErrorClass::Permanent, Some(AUTHENTICATION_FAILED), format!("AuthenticationFailed {message}"))
@@ -70,6 +70,15 @@ fn unreached(message: &str) -> (ErrorClass, Option<i32>, String) {
             (ErrorClass::Permanent, Some(AUTHENTICATION_FAILED), format!("AuthenticationFailed {short}"))
         }
         Some(_) | None => (ErrorClass::Transient, None, short.to_owned()),
+    }
+}
+
+/// Without the command that an Unauthorized error quotes: it holds names, and another session id
+/// each time, so that the same error would never look the same.
+fn unquoted(error: &CommandError) -> &str {
+    match error.message.split_once(" to execute command {") {
+        Some((why, _)) if error.code == UNAUTHORIZED => why,
+        Some(_) | None => &error.message,
     }
 }
 

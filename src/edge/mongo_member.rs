@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bson::{Binary, Document, doc, spec::BinarySubtype};
+use bson::{Document, doc};
 use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use mongodb::{
@@ -17,10 +17,11 @@ use mongodb::{
 use super::{
     mongo_error::{UNAUTHORIZED, node_error},
     mongo_survey,
+    mongo_wire::{comment_document, pattern},
 };
 use crate::{
-    pattern::{Pattern, Patterns},
-    principal::{Digest, Principals},
+    pattern::Patterns,
+    principal::Principals,
     terminate::{
         NodeError,
         member::{Comment, Hello, Member, ProcessId},
@@ -201,27 +202,6 @@ impl Member for MongoMember {
         let command = doc! {"killOp": 1, "op": op, "comment": comment_document(comment)};
         self.command("killOp", command).await.map(drop)
     }
-}
-
-/// The only place where a pattern becomes a document.
-fn pattern(pattern: &Pattern) -> Document {
-    match pattern {
-        Pattern::Uid(uid) => doc! {"uid": binary(uid)},
-        Pattern::Lsid(session) => doc! {"lsid": {
-            "id": Binary { subtype: BinarySubtype::Uuid, bytes: session.id.as_bytes().to_vec() },
-            "uid": binary(&session.uid),
-        }},
-    }
-}
-
-/// A digest as the server stores it: generic binary.
-pub(super) fn binary(digest: &Digest) -> Binary {
-    Binary { subtype: BinarySubtype::Generic, bytes: digest.as_bytes().to_vec() }
-}
-
-fn comment_document(comment: &Comment) -> Document {
-    let cases: Vec<String> = comment.cases.iter().map(ToString::to_string).collect();
-    doc! {"severance": comment.batch.to_string(), "cases": cases}
 }
 
 fn state(hello: &Document) -> &'static str {

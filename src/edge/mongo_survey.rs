@@ -21,7 +21,7 @@ const MAX_TIME_MS: i32 = 5_000;
 /// The command.
 pub(super) fn command(principals: &Principals, idle_connections: bool) -> Document {
     let uids: Vec<bson::Bson> =
-        principals.iter().map(|principal| super::mongo_member::binary(&principal.digest()).into()).collect();
+        principals.iter().map(|principal| super::mongo_wire::binary(&principal.digest()).into()).collect();
     let users: Vec<Document> =
         principals.iter().map(|principal| doc! {"user": principal.user(), "db": principal.db()}).collect();
     let current_op = doc! {
@@ -76,7 +76,8 @@ fn projection() -> Document {
             {"$ifNull": ["$clientMetadata.driver.version", ""]},
         ]},
     );
-    let command = doc! {"$cond": [{"$eq": [{"$type": "$command"}, "object"]}, "$command", {}]};
+    let command = doc! {"$ifNull": ["$command", "$cursor.originatingCommand"]};
+    let command = doc! {"$cond": [{"$eq": [{"$type": command.clone()}, "object"]}, command, {}]};
     projection.insert(
         "command_name",
         doc! {"$let": {

@@ -6,7 +6,7 @@
 
 mod trust;
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{any::Any, collections::BTreeSet, fmt, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -141,6 +141,29 @@ impl fmt::Debug for Record {
     }
 }
 
+/// By what right a batch is committed: taken by the edge when the batch began, carried along, and
+/// read by nobody but the edge.
+#[derive(Clone, Default)]
+pub struct Claim(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Claim {
+    /// Of whatever the edge needs.
+    pub fn new(right: impl Any + Send + Sync) -> Self {
+        Self(Some(Arc::new(right)))
+    }
+
+    /// What the edge put in.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.as_deref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Claim" } else { "no Claim" })
+    }
+}
+
 /// What was ready at one moment: the unit of work.
 #[derive(Debug)]
 pub struct Batch {
@@ -153,4 +176,6 @@ pub struct Batch {
     pub fresh: BTreeSet<Partition>,
     /// When the last record of it was taken.
     pub received_at: Timestamp,
+    /// By what right it is committed.
+    pub claim: Claim,
 }

@@ -182,7 +182,14 @@ mod tests {
     fn sleeper(dir: &LabDir) -> Guarded {
         let mut command = Command::new("sleep");
         command.arg("600");
-        Guarded::start(&command, &dir.path().join("log")).unwrap()
+        let child = Guarded::start(&command, &dir.path().join("log")).unwrap();
+        // Until it has become the program it is a shell that ignores some signals.
+        let end = Instant::now() + SOON;
+        while std::fs::read_to_string(format!("/proc/{}/comm", child.pid())).unwrap() != "sleep\n" {
+            assert!(Instant::now() < end, "never became the program");
+            std::thread::sleep(LOOK);
+        }
+        child
     }
 
     fn state(child: &Guarded) -> String {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{DeadLetter, Outcome};
 use crate::{
-    ingest::{Header, Partition},
+    ingest::{Claim, Header, Origin, Partition},
     telemetry::Trace,
 };
 
@@ -20,6 +20,8 @@ pub struct Commit {
     pub messages: Vec<Message>,
     /// By partition the offset of the next record to read.
     pub offsets: BTreeMap<Partition, i64>,
+    /// By what right.
+    pub claim: Claim,
     /// Its spans, which end when it is done with.
     pub trace: Trace,
 }
@@ -65,6 +67,14 @@ impl Encoded {
 }
 
 impl Message {
+    /// The record that it is about.
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Outcome(outcome) => &outcome.data.origin,
+            Self::DeadLetter(letter) => &letter.poison.record.origin,
+        }
+    }
+
     /// As bytes.
     pub fn encode(&self, form: Form) -> Encoded {
         match self {

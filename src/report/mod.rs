@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     decide::{Case, Decided, Decision, RefusalReason},
-    ingest::Partition,
+    ingest::{Claim, Partition},
     telemetry::Trace,
     terminate::{ClusterStatus, NodeStatus, Terminated, Termination, spared, tally},
 };
@@ -38,6 +38,7 @@ pub fn report(
     batch: Uuid,
     terminated: Vec<Terminated>,
     offsets: BTreeMap<Partition, i64>,
+    claim: Claim,
     now: Timestamp,
 ) -> Commit {
     let mut messages = Vec::with_capacity(terminated.len());
@@ -47,7 +48,7 @@ pub fn report(
             messages.push(Message::DeadLetter(Box::new(DeadLetter { poison })));
         }
     }
-    Commit { batch, messages, offsets, trace: Trace::default() }
+    Commit { batch, messages, offsets, claim, trace: Trace::default() }
 }
 
 /// The one outcome of a case that leaves nothing to do.
@@ -246,9 +247,13 @@ fn why_unfinished(termination: &Termination, status: Status) -> Option<String> {
     Some(word.to_owned())
 }
 
-/// Over all nodes; unknown where one node's is.
+/// Over all nodes; unknown where one node's is, and where it is not even known which nodes there are.
 fn cumulative(termination: Option<&Termination>) -> Cumulative {
     let Some(termination) = termination else { return Cumulative::default() };
+    if termination.clusters.is_empty() || termination.clusters.iter().any(|cluster| cluster.nodes.is_empty())
+    {
+        return Cumulative::default();
+    }
     let nodes = || termination.clusters.iter().flat_map(|cluster| &cluster.nodes);
     Cumulative { found: nodes().map(|node| node.found).sum(), killed: nodes().map(|node| node.killed).sum() }
 }

@@ -13,7 +13,7 @@ use super::{Encoded, Form};
 use crate::{
     case::{CaseId, Class},
     ingest::{Header, Origin},
-    terminate::{ClusterReport, NodeReport, PrincipalReport},
+    terminate::{ClusterReport, ClusterStatus, NodeReport, NodeStatus, PrincipalReport},
 };
 
 /// The outcome's CloudEvents type.
@@ -22,9 +22,11 @@ pub const OUTCOME_TYPE: &str = "io.severance.termination.v1";
 const STRUCTURED_JSON: &[u8] = b"application/cloudevents+json; charset=utf-8";
 /// Most principals that are listed; `principals_total` says how many there are.
 const MAX_PRINCIPALS: usize = 1_000;
-/// In the minimal form: most principals and clusters, and characters of a text.
+/// In the minimal form: most principals and clusters, most nodes over all clusters, and bytes of a
+/// text as JSON has it, enough for any host name. Together they stay well below 100 kB.
 const MINIMAL_ITEMS: usize = 20;
-const MINIMAL_TEXT: usize = 120;
+const MINIMAL_NODES: usize = 50;
+const MINIMAL_TEXT: usize = 200;
 
 /// How a case stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -258,21 +260,67 @@ fn capped(data: &OutcomeData) -> OutcomeData {
     OutcomeData { principals, truncated: true, ..data.clone() }
 }
 
-/// Statuses and counts, no lists to speak of, no text of any length: below 100 kB whatever was found.
-fn minimal(data: &OutcomeData) -> OutcomeData {
-    let short = |text: &String| text.chars().take(MINIMAL_TEXT).collect::<String>();
-    let shorten = |text: &Option<String>| text.as_ref().map(short);
-    let node = |node: &NodeReport| NodeReport {
+/// As much of a text as takes [`MINIMAL_TEXT`] bytes in JSON, where a control character takes six.
+fn short(text: &str) -> String {
+    let mut bytes = 0;
+    text.chars()
+        .take_while(|c| {
+            bytes += match c {
+                '"' | '\\' => 2,
+                c if c.is_ascii_control() => 6,
+                c => c.len_utf8(),
+            };
+            bytes <= MINIMAL_TEXT
+        })
+        .collect()
+}
+
+/// The clusters and nodes where something is not done come first, so that they are never the ones
+/// that are left out.
+fn minimal_clusters(all: &[ClusterReport]) -> Vec<ClusterReport> {
+    let is_done = |status: ClusterStatus| match status {
+        ClusterStatus::Terminated | ClusterStatus::NothingFound | ClusterStatus::Simulated => true,
+        ClusterStatus::Partial | ClusterStatus::Failed | ClusterStatus::Unsupported => false,
+    };
+    let mut room = MINIMAL_NODES;
+    let mut clusters: Vec<&ClusterReport> = all.iter().collect();
+    clusters.sort_by_key(|cluster| is_done(cluster.status));
+    clusters
+        .into_iter()
+        .take(MINIMAL_ITEMS)
+        .map(|cluster| {
+            let mut nodes: Vec<&NodeReport> = cluster.nodes.iter().collect();
+            nodes.sort_by_key(|node| node.status.is_some_and(NodeStatus::is_done));
+            nodes.truncate(room);
+            room -= nodes.len();
+            ClusterReport {
+                name: short(&cluster.name).into(),
+                status: cluster.status,
+                nodes: nodes.into_iter().map(minimal_node).collect(),
+                errors: Vec::new(),
+            }
+        })
+        .collect()
+}
+
+fn minimal_node(node: &NodeReport) -> NodeReport {
+    NodeReport {
         host: short(&node.host),
+        role: short(&node.role),
         idle_clients: Vec::new(),
         evidence: Vec::new(),
         errors: Vec::new(),
         truncated: true,
         ..node.clone()
-    };
+    }
+}
+
+/// Statuses and counts, no lists to speak of, no text of any length: below 100 kB whatever was found.
+fn minimal(data: &OutcomeData) -> OutcomeData {
+    let shorten = |text: &Option<String>| text.as_deref().map(short);
     OutcomeData {
         detail: shorten(&data.detail),
-        rule: data.rule.as_ref().map(|rule| short(&rule.to_string()).into()),
+        rule: data.rule.as_deref().map(|rule| short(rule).into()),
         trigger: data.trigger.as_ref().map(|trigger| TriggerRef {
             source: short(&trigger.source),
             id: short(&trigger.id),
@@ -291,17 +339,9 @@ fn minimal(data: &OutcomeData) -> OutcomeData {
                 ..principal.clone()
             })
             .collect(),
-        clusters: data
-            .clusters
-            .iter()
-            .take(MINIMAL_ITEMS)
-            .map(|cluster| ClusterReport {
-                nodes: cluster.nodes.iter().take(MINIMAL_ITEMS).map(node).collect(),
-                errors: Vec::new(),
-                ..cluster.clone()
-            })
-            .collect(),
+        clusters: minimal_clusters(&data.clusters),
         truncated: true,
+        approver: shorten(&data.approver),
         incident: shorten(&data.incident),
         ticket: shorten(&data.ticket),
         initiator: shorten(&data.initiator),

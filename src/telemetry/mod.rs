@@ -23,9 +23,11 @@ pub mod log;
 pub mod metrics;
 pub mod names;
 pub mod otlp;
+mod publication;
 pub mod step;
 pub mod trace;
 mod transport;
 
 pub use log::{LogFormat, hash_principals, start};
+pub use publication::Publication;
 pub use trace::Trace;

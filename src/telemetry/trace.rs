@@ -21,7 +21,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use jiff::Timestamp;
@@ -63,9 +63,12 @@ pub(super) fn tracer() -> Option<&'static SdkTracer> {
     TRACER.get()
 }
 
-/// The spans of one batch. They end when this is dropped.
+/// When a batch was taken, and its spans. They end when this is dropped.
 #[derive(Debug, Default)]
-pub struct Trace(Option<Box<Open>>);
+pub struct Trace {
+    taken: Option<Instant>,
+    open: Option<Box<Open>>,
+}
 
 /// What is only there while traces are sent.
 #[derive(Debug)]
@@ -100,7 +103,7 @@ pub(super) struct OnCluster {
 impl Trace {
     /// Of a batch that is taken now.
     pub fn of(batch: &Batch) -> Self {
-        Self(tracer().map(|tracer| {
+        let open = tracer().map(|tracer| {
             Box::new(Open {
                 tracer,
                 batch: batch.id,
@@ -110,19 +113,25 @@ impl Trace {
                 root: None,
                 scope: None,
             })
-        }))
+        });
+        Self { taken: Some(Instant::now()), open }
+    }
+
+    /// How long ago the batch was taken.
+    pub(super) fn age(&self) -> Duration {
+        self.taken.map_or(Duration::ZERO, |taken| taken.elapsed())
     }
 
     /// The batch was decoded: each case has a span from here on, and each trigger its context.
     pub fn decoded(&mut self, decoded: &mut [Decoded]) {
-        if let Some(open) = &mut self.0 {
+        if let Some(open) = &mut self.open {
             open.decoded(decoded);
         }
     }
 
     /// The batch was decided.
     pub fn decided(&mut self, decided: &[Decided]) {
-        let Some(open) = &mut self.0 else { return };
+        let Some(open) = &mut self.open else { return };
         open.end_stage("decide".into(), SpanKind::Internal, Vec::new());
         let by_case = decided.iter().zip(&open.cases).filter(|(one, _)| {
             // Only these are in an order; a duplicate in the same batch has the same case.
@@ -134,7 +143,7 @@ impl Trace {
 
     /// Does `work` below the span of the batch.
     pub async fn around<F: Future>(&mut self, work: F) -> F::Output {
-        match self.0.as_ref().and_then(|open| open.scope.clone()) {
+        match self.open.as_ref().and_then(|open| open.scope.clone()) {
             Some(scope) => work.with_context(scope).await,
             None => work.await,
         }
@@ -142,7 +151,7 @@ impl Trace {
 
     /// The batch's outcomes were made.
     pub fn reported(&mut self, messages: &[Message]) {
-        let Some(open) = &mut self.0 else { return };
+        let Some(open) = &mut self.open else { return };
         let outcomes = messages.iter().filter_map(|message| match message {
             Message::Outcome(outcome) => Some(&outcome.data),
             Message::DeadLetter(_) => None,
@@ -153,17 +162,18 @@ impl Trace {
     }
 
     /// Publishes below the span of the batch.
-    pub async fn publish<T, E>(
+    pub(super) async fn publish<T, E>(
         &mut self,
         topic: &str,
-        messages: usize,
+        messages: u64,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let Some(open) = &mut self.0 else { return work.await };
+        let Some(open) = &mut self.open else { return work.await };
         open.stage = SystemTime::now();
         let published = work.await;
         let mut attributes = messaging("publish", "send", Some(topic));
-        attributes.push(KeyValue::new("messaging.batch.message_count", count(messages)));
+        let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+        attributes.push(KeyValue::new("messaging.batch.message_count", messages));
         if published.is_err() {
             attributes.push(KeyValue::new(label::ERROR, NOT_PUBLISHED));
         }

@@ -27,8 +27,11 @@ use crate::{
 };
 
 /// After a clean check that followed a cut, look once more: a client that comes back needs a
-/// round trip or two, and is cut again while we are here.
+/// round trip or two, and is cut again while we are here. Where our own look took long, so do
+/// theirs: machine or network are busy.
 const SETTLE: Duration = Duration::from_millis(10);
+const SETTLE_LOOKS: u32 = 8;
+const LONGEST_SETTLE: Duration = Duration::from_millis(250);
 /// A killed operation ends within 2 to 3 ms, under load within 300 (measured).
 const FIRST_LOOK_AGAIN: Duration = Duration::from_millis(2);
 const LONGEST_LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -83,6 +86,8 @@ pub struct NodeRun {
     /// When the last look was back.
     pub verified_at: Option<Timestamp>,
     process: Option<ProcessId>,
+    /// Operations that we may not end; asking again would end the same.
+    beyond_us: HashSet<Identity>,
 }
 
 impl NodeRun {
@@ -103,6 +108,7 @@ impl NodeRun {
             killed_at: None,
             verified_at: None,
             process: None,
+            beyond_us: HashSet::new(),
         }
     }
 
@@ -116,6 +122,20 @@ impl NodeRun {
         if self.errors.len() < MAX_ERRORS && !self.errors.contains(&error) {
             self.errors.push(error);
         }
+    }
+
+    fn blame(&mut self, index: usize, error: NodeError) {
+        self.unsupported |= error.class == ErrorClass::Unsupported;
+        self.blamed.insert(index, error);
+    }
+
+    /// What the last look asks for, beside what failed for good.
+    fn next(&self, order: &Order) -> Next {
+        self.watch.next(|seen| {
+            !self.beyond_us.contains(&seen.identity)
+                && (self.blamed.is_empty()
+                    || order.owners(seen).iter().any(|index| !self.blamed.contains_key(index)))
+        })
     }
 
     /// Another process than before: what ran there is gone.
@@ -250,22 +270,29 @@ impl<M: Member> Attempt<'_, M> {
     }
 
     /// One command for everybody; if that fails for good, one a case, so that the failure is laid
-    /// at the door of the case that caused it.
+    /// at the door of the case that caused it. What failed for good is not tried again.
     async fn kill_sessions(&mut self) -> Result<(), NodeError> {
+        let parts = self.order.others(|index| self.run.blamed.contains_key(&index));
+        if parts.is_empty() {
+            return Ok(());
+        }
         self.run.attempts += 1;
-        let merged = self.kill_all(&self.order.patterns(), &self.order.comment()).await;
+        let merged = if parts.len() == self.order.parts().len() {
+            self.kill_all(&self.order.patterns(), &self.order.comment()).await
+        } else {
+            let (patterns, comment) = self.order.only(&parts);
+            self.kill_all(&patterns, &comment).await
+        };
         let error = match merged {
             Ok(()) => {
                 self.run.killed_at.get_or_insert_with(Timestamp::now);
-                self.run.blamed.clear();
                 return Ok(());
             }
             Err(error) if error.class == ErrorClass::Transient => return Err(error),
             Err(error) => error,
         };
-        let parts = self.order.parts();
-        if let [_] = parts {
-            self.run.blamed.insert(0, error);
+        if let [(index, _)] = parts[..] {
+            self.run.blame(index, error);
             return Ok(());
         }
         tracing::warn!(
@@ -274,17 +301,14 @@ impl<M: Member> Attempt<'_, M> {
             cases = parts.len(),
             "the merged kill failed for good: asking once a case"
         );
-        for (index, part) in parts.iter().enumerate() {
+        for (index, part) in parts {
             let alone = Patterns::of_principals(&part.principals);
             match self.kill_all(&alone, &self.order.comment_for(part)).await {
                 Ok(()) => {
                     self.run.killed_at.get_or_insert_with(Timestamp::now);
-                    self.run.blamed.remove(&index);
                 }
                 Err(error) if error.class == ErrorClass::Transient => return Err(error),
-                Err(error) => {
-                    self.run.blamed.insert(index, error);
-                }
+                Err(error) => self.run.blame(index, error),
             }
         }
         Ok(())
@@ -319,7 +343,10 @@ impl<M: Member> Attempt<'_, M> {
                     self.run.killed_at.get_or_insert_with(Timestamp::now);
                 }
                 Err(error) if error.class == ErrorClass::Transient => return Err(error),
-                Err(error) => self.run.note(error),
+                Err(error) => {
+                    self.run.beyond_us.insert(seen.identity.clone());
+                    self.run.note(error);
+                }
             }
         }
         Ok(())
@@ -331,14 +358,16 @@ impl<M: Member> Attempt<'_, M> {
         let mut settled = false;
         let mut delays = Delays::between(FIRST_LOOK_AGAIN, LONGEST_LOOK_AGAIN);
         loop {
+            let asked = Instant::now();
             let next = self.look_after().await?;
+            let settle = (asked.elapsed() * SETTLE_LOOKS).clamp(SETTLE, LONGEST_SETTLE);
             let hopeless = self.run.unsupported || self.run.blamed.len() == self.order.parts().len();
             match next {
                 _ if hopeless => return Ok(()),
                 Next::Nothing | Next::Ending if settled || !self.run.watch.found_anything() => return Ok(()),
                 Next::Nothing | Next::Ending => {
                     settled = true;
-                    if !self.pause(SETTLE).await {
+                    if !self.pause(settle).await {
                         return Ok(());
                     }
                 }
@@ -369,10 +398,10 @@ impl<M: Member> Attempt<'_, M> {
         if let Some(killed_at) = self.run.killed_at {
             self.run.watch.acknowledged(hello.at_latest(killed_at));
         }
-        let next = self.run.watch.after(self.order, survey);
+        self.run.watch.after(self.order, survey);
         self.run.verified = true;
         self.run.verified_at = Some(Timestamp::now());
-        Ok(next)
+        Ok(self.run.next(self.order))
     }
 
     async fn check_authorization(&mut self, hello: &Hello) -> Result<(), NodeError> {

@@ -193,3 +193,6 @@ pub fn spared(case: &Case) -> impl Iterator<Item = PrincipalReport> {
         ..report_on(&spared.principal, Known::Unknown, Vec::new())
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,19 @@ impl Order {
         }
     }
 
+    /// The cases that are not among `given_up`, by index.
+    pub fn others(&self, given_up: impl Fn(usize) -> bool) -> Vec<(usize, &Part)> {
+        self.parts.iter().enumerate().filter(|(index, _)| !given_up(*index)).collect()
+    }
+
+    /// The kill for these cases only, and what goes into its comment.
+    pub fn only(&self, parts: &[(usize, &Part)]) -> (Vec<Patterns>, Comment) {
+        let named = Principals::new(parts.iter().flat_map(|(_, part)| part.principals.iter().cloned()));
+        let cases = parts.iter().take(CASES_IN_COMMENT).map(|(_, part)| part.case).collect();
+        let patterns = named.as_ref().map(Patterns::of_principals).unwrap_or_default();
+        (patterns, Comment { batch: self.batch, cases })
+    }
+
     /// What goes into the comment of a kill for one case.
     pub fn comment_for(&self, part: &Part) -> Comment {
         Comment { batch: self.batch, cases: vec![part.case] }

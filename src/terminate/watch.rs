@@ -25,6 +25,9 @@ pub struct Watch {
     acknowledged: Option<Timestamp>,
     /// Everything that came back.
     returned: HashMap<Identity, Seen>,
+    /// What ran on after a kill that would have reached it, too close to it for the clocks to say
+    /// which was first. It is left over while it is there; once it is gone, it had come back.
+    doubtful: HashMap<Identity, Seen>,
     /// Seen by any look; by principal's name, to know who exists.
     alive: HashSet<Principal>,
     latest: Latest,
@@ -89,6 +92,9 @@ impl Watch {
             if !order.reaches(&seen) && !order.is_theirs_alone(&seen) {
                 latest.shared.push(seen);
             } else if self.is_leftover(&seen) {
+                if self.outran_the_kill(order, &seen) {
+                    self.doubtful.insert(seen.identity.clone(), seen.clone());
+                }
                 latest.left.push(seen);
             } else {
                 self.returned.insert(seen.identity.clone(), seen.clone());
@@ -96,16 +102,18 @@ impl Watch {
             }
         }
         self.latest = latest;
-        self.next()
+        self.next(|_| true)
     }
 
-    fn next(&self) -> Next {
+    /// What the last look asks for where only what is `wanted` counts.
+    pub fn next(&self, wanted: impl Fn(&Seen) -> bool) -> Next {
         let Latest { left, returned, .. } = &self.latest;
-        if left.iter().chain(returned).any(|seen| !seen.pending) {
+        let mut all = left.iter().chain(returned).filter(|seen| wanted(seen));
+        if all.any(|seen| !seen.pending) {
             Next::Kill
-        } else if !left.is_empty() {
+        } else if left.iter().any(&wanted) {
             Next::Wait
-        } else if !returned.is_empty() {
+        } else if returned.iter().any(&wanted) {
             Next::Ending
         } else {
             Next::Nothing
@@ -120,6 +128,16 @@ impl Watch {
             (Some(began), Some(acknowledged)) => began <= acknowledged,
             (None, _) | (_, None) => true,
         }
+    }
+
+    /// A kill by user marks all that it reaches before it is acknowledged, so what runs unmarked and
+    /// was not there before began behind it.
+    fn outran_the_kill(&self, order: &Order, seen: &Seen) -> bool {
+        self.before.is_some()
+            && self.acknowledged.is_some()
+            && !self.present.contains(&seen.identity)
+            && !seen.pending
+            && order.reaches(seen)
     }
 
     /// The member restarted: whatever ran before is gone, whatever runs now came back.
@@ -156,7 +174,7 @@ impl Watch {
 
     /// Whether there was anything to cut, as far as is known.
     pub fn found_anything(&self) -> bool {
-        self.before.as_ref().is_none_or(|before| !before.is_empty()) || !self.returned.is_empty()
+        self.before.as_ref().is_none_or(|before| !before.is_empty()) || self.returned().next().is_some()
     }
 
     /// Still there at the last look though it began before the kill.
@@ -166,7 +184,9 @@ impl Watch {
 
     /// Everything that came back, ended or not.
     pub fn returned(&self) -> impl Iterator<Item = &Seen> {
-        self.returned.values()
+        let is_left = |identity: &Identity| self.latest.left.iter().any(|seen| seen.identity == *identity);
+        let gone = self.doubtful.iter().filter(move |(identity, _)| !is_left(identity)).map(|(_, seen)| seen);
+        self.returned.values().chain(gone)
     }
 
     /// Of what came back, what the last look still showed.
@@ -302,6 +322,37 @@ mod tests {
         );
         let only = Identity::Operation { connection: 1, opid: "1".into() };
         assert_eq!(watch.sessionless_before(&order()), HashSet::from([only]));
+    }
+
+    #[test]
+    fn what_outran_the_kill_is_left_over_while_it_runs_and_returned_when_it_is_gone() {
+        let mut watch = watch(vec![]);
+        let close = Seen { began: Some(at(20)), ..operation(2, &["alice@admin"], true) };
+        assert_eq!(watch.after(&order(), survey(vec![close.clone()])), Next::Kill);
+        assert_eq!((watch.left().len(), watch.returned().count()), (1, 0));
+        let pending = Seen { pending: true, ..close };
+        assert_eq!(watch.after(&order(), survey(vec![pending])), Next::Wait);
+        assert_eq!((watch.left().len(), watch.returned().count()), (1, 0));
+        watch.after(&order(), survey(vec![]));
+        assert_eq!((watch.left().len(), watch.returned().count()), (0, 1));
+    }
+
+    #[test]
+    fn what_the_first_kill_reached_did_not_come_back() {
+        let mut watch = watch(vec![]);
+        let reached = Seen { began: Some(at(20)), pending: true, ..operation(2, &["alice@admin"], true) };
+        watch.after(&order(), survey(vec![reached]));
+        watch.after(&order(), survey(vec![]));
+        assert_eq!((watch.left().len(), watch.returned().count()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_neither_killed_again_nor_waited_for() {
+        let seen = operation(1, &["alice@admin"], true);
+        let mut watch = watch(vec![seen.clone()]);
+        assert_eq!(watch.after(&order(), survey(vec![seen])), Next::Kill);
+        assert_eq!(watch.next(|_| false), Next::Nothing);
+        assert_eq!(watch.left().len(), 1, "but it is left over");
     }
 
     #[test]

@@ -86,8 +86,13 @@ fn a_merged_kill_is_linked_with_every_case_that_it_was_for() {
     let (endpoint, received) = collector::start();
     // Before the program starts, so that all of them are ready at once.
     setup.publish(&["a@admin", "b@admin", "c@admin"].map(|who| compromised(&[who])));
-    let program =
-        setup.start("", &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{endpoint}/v1/traces")), ("RUST_LOG", "info,opentelemetry=debug,severance=debug")]);
+    let program = setup.start(
+        "",
+        &[
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{endpoint}/v1/traces")),
+            ("RUST_LOG", "info,opentelemetry=debug,severance=debug"),
+        ],
+    );
     let outcomes = setup.outcomes(3);
     assert_eq!(program.stop(), 0, "what is left is sent at the end");
     eprintln!("{}", program.log());

@@ -1,5 +1,6 @@
 //! The kill on a real replica set, shared by all tests: who dies, who must not, and what is said about
 //! it. Servers that stop, die or fail are in tests/faults.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../support/mod.rs"]
 mod support;

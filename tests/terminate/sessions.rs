@@ -1,14 +1,12 @@
 //! Everything that can be open: operations, cursors and transactions, with a session and without.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use severance::edge::mongo_lab::{Kind, Sessions, Work};
+use severance::edge::mongo_lab::{Admin, Kind, Sessions, Work};
 
 use crate::support::{
     block_on,
     people::{
-        assert_ended, kills_of, node, query, query_everywhere, terminated_everywhere, told, user, work,
+        GONE, assert_ended, kills_of, node, query, query_everywhere, terminated_everywhere, told, user, work,
     },
     replica_set,
     responder::{account, compromised, respond_to, responder, shared},
@@ -138,22 +136,38 @@ fn an_idle_cursor_without_a_session_is_counted_and_left_alone() {
 
 #[test]
 fn an_operation_that_stays_kill_pending_makes_the_case_partial() {
+    /// A collection whose reads do not notice that they are killed while the failpoint is on.
+    const STUCK: &str = "lingering";
     let set = replica_set();
     block_on(async {
         let who = user(set, "lingerer", "admin").await;
         let hidden = set.hidden().expect("a hidden member");
-        let wait = Duration::from_secs(20);
-        let stream = work(set, hidden, &who, Work::new(Kind::ChangeStream { wait }, "stream")).await;
+        let failpoint = async |mode: &str| {
+            let fields = json!({"mode": mode, "data": {"nss": format!("lab.{STUCK}")}});
+            let name = json!("waitInFindBeforeMakingBatch");
+            set.admin(hidden).run("admin", "configureFailPoint", name, fields).await.expect("a failpoint");
+        };
+        let primary = set.admin(set.primary().await.expect("a primary"));
+        let fields = json!({"documents": [{"_id": 1}], "writeConcern": {"w": set.size()}});
+        primary.run("lab", "insert", json!(STUCK), fields).await.expect("a collection");
+        failpoint("alwaysOn").await;
+        let client = Admin::connect(&set.member_uri(hidden, &who)).await.expect("a client");
+        let read = tokio::spawn(async move { client.run("lab", "find", json!(STUCK), json!({})).await });
+        let stuck = |op: &Value| op["command"]["find"] == STUCK && op["active"] == true;
+        set.admin(hidden).wait_for_op(GONE, stuck).await.expect("it runs");
         let own = account(set, "responder-lingerer").await;
         let responder = responder(&set.uri(&own), "limits: {inline_budget: 1s}\n").await;
 
         let outcome = respond_to(&responder, compromised(&["lingerer@admin"])).await;
+        let after = respond_to(&responder, compromised(&["nobody-lingers@admin"])).await;
+        failpoint("off").await;
 
         let node = node(set, &outcome, hidden);
         assert_eq!((&node["status"], &node["left"]), (&json!("leftover"), &json!(1)), "{outcome:#}");
         assert_eq!((&outcome["status"], &outcome["reason"]), (&json!("partial"), &json!("leftover")));
-        assert_eq!(node["killed"], 0, "it is not gone: {node:#}");
-        drop(stream);
+        assert_eq!((&node["found"], &node["killed"]), (&json!(1), &json!(0)), "it is not gone: {node:#}");
+        assert_eq!(after["status"], "nothing_found", "a member that answered is asked again: {after:#}");
+        read.await.expect("a task").expect_err("it was killed after all");
     });
 }
 
@@ -165,7 +179,7 @@ fn the_evidence_is_capped_and_the_counts_are_exact() {
         let victims = query_everywhere(set, &who).await;
         let more = query_everywhere(set, &who).await;
         let own = account(set, "responder-crowd").await;
-        let responder = responder(&set.uri(&own), "evidence: {max_items: 1}\n").await;
+        let responder = responder(&set.uri(&own), "evidence: {wait: 900ms, max_items: 1}\n").await;
 
         let outcome = respond_to(&responder, compromised(&["crowd@admin"])).await;
 

@@ -226,7 +226,8 @@ fn config_text(bootstrap: &str) -> String {
     format!(
         "# The demo's configuration: everything that is not said has its default.\n\
          kafka:\n\
-         \x20 properties: {{ bootstrap.servers: \"{bootstrap}\", group.id: severance }}\n\
+         \x20 properties: {{ bootstrap.servers: \"{bootstrap}\", group.id: severance, fetch.wait.max.ms: 1 }}\n\
+         \x20 delivery: at-least-once      # the embedded Kafka has no real transactions\n\
          \x20 topics:\n\
          \x20   - name: {TRIGGERS}\n\
          \x20     accept_types: [\"io.severance.*\", \"io.severance.account.reinstated.*\"]\n\

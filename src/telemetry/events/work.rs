@@ -1,17 +1,12 @@
 //! What happens with a batch.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use opentelemetry::KeyValue;
 use uuid::Uuid;
 
-use super::DeadLettered;
 use crate::{
     ingest::{Origin, Record},
-    report::Message,
     telemetry::{
         metrics::{self, Metrics},
         names::label,
@@ -45,8 +40,8 @@ pub struct Published<'a> {
 pub struct BatchDone {
     /// Its name.
     pub batch: Uuid,
-    /// When it was taken.
-    pub taken: Instant,
+    /// How long ago it was taken.
+    pub took: Duration,
 }
 
 impl BatchTaken<'_> {
@@ -69,18 +64,7 @@ impl BatchTaken<'_> {
     }
 }
 
-impl<'a> Published<'a> {
-    /// Counts what is about to be published, dead letters by their reason too.
-    pub fn count(messages: &[Message]) -> (u64, u64) {
-        messages.iter().fold((0, 0), |(outcomes, letters), message| match message {
-            Message::Outcome(_) => (outcomes + 1, letters),
-            Message::DeadLetter(letter) => {
-                DeadLettered { reason: letter.poison.reason }.emit();
-                (outcomes, letters + 1)
-            }
-        })
-    }
-
+impl Published<'_> {
     /// Counts it; what goes wrong is said by the publisher.
     pub fn emit(self) {
         let Self { outcomes, dead_letters, counts, took, acknowledged } = self;
@@ -102,8 +86,8 @@ impl<'a> Published<'a> {
 impl BatchDone {
     /// Says and counts it.
     pub fn emit(self) {
-        let took = self.taken.elapsed();
-        tracing::debug!(batch = %self.batch, ?took, "batch done");
+        let Self { batch, took } = self;
+        tracing::debug!(%batch, ?took, "batch done");
         let labels = [KeyValue::new(label::MESSAGING, "kafka"), KeyValue::new(label::OPERATION, "process")];
         metrics::with(|metrics| metrics.batch_duration.record(took.as_secs_f64(), &labels));
     }
