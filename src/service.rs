@@ -3,7 +3,7 @@
 //! An offset is stored only when the broker has every outcome of its batch, so whatever happens
 //! in between is read again at the next start.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -41,14 +41,6 @@ pub enum ServiceError {
     /// The publisher cannot go on.
     #[error(transparent)]
     Publisher(#[from] PublishError),
-    /// Health and metrics cannot be answered where the configuration says.
-    #[error("listen: {address}: {error}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        error: io::Error,
-    },
     /// A batch crashed; its records are read again at the next start.
     #[error("a batch crashed: {0}")]
     Crashed(#[from] JoinError),
@@ -66,7 +58,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let health = Arc::new(Health::default());
     health.report(health::RUNNING, None);
     health.report(health::STARTED, Some("the clusters are being looked for".to_owned()));
-    let _answering = seen(&config, &health).await?;
+    let _answering = seen(&config, &health);
 
     let clock: Clock = Arc::new(Timestamp::now);
     let responder = Responder::new(config, clock).await?;
@@ -116,18 +108,14 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
 }
 
 /// What the operator sees from now on, whatever else works.
-async fn seen(config: &Config, health: &Arc<Health>) -> Result<Option<http::Server>, ServiceError> {
+fn seen(config: &Config, health: &Arc<Health>) -> Option<http::Server> {
     telemetry::hash_principals(config.log.hash_principals);
     metrics::build_info(&config.hash);
     let asked = health.clone();
     metrics::watch_readiness(move || {
         asked.look().checks.into_iter().map(|(check, verdict)| (check, verdict.ok)).collect()
     });
-    let Some(address) = config.listen else { return Ok(None) };
-    let server = http::Server::start(address, health.clone()).await;
-    let server = server.map_err(|error| ServiceError::Listen { address, error })?;
-    tracing::info!(address = %server.address(), "answering /livez, /readyz and /metrics");
-    Ok(Some(server))
+    config.listen.map(|address| http::Server::start(address, health.clone()))
 }
 
 /// Waits until told to stop. Who can no longer tell us counts as having done so.

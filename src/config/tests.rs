@@ -306,7 +306,6 @@ fn what_a_later_version_brings_is_named_as_such() {
     for (old, new) in [
         ("\nclusters:", "\ncanary: { every: 1m }\nclusters:"),
         ("\nclusters:", "\npause_file: /tmp/pause\nclusters:"),
-        ("\nclusters:", "\nlisten: null\nclusters:"),
         ("  outcomes:", "  state: severance.state\n  outcomes:"),
         ("  outcomes:", "  commands: severance.commands\n  outcomes:"),
     ] {

@@ -1,6 +1,6 @@
 //! What we answer over HTTP: `/livez`, `/readyz` and `/metrics`. Nothing can be changed through it.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -16,41 +16,51 @@ use crate::{health::Health, telemetry::metrics};
 /// What Prometheus calls its text.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How often a port that is taken is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// Answers until it is dropped.
 #[derive(Debug)]
-pub struct Server {
-    address: SocketAddr,
-    serving: JoinHandle<()>,
-}
+pub struct Server(JoinHandle<()>);
 
 impl Server {
-    /// Listens on `address`.
-    pub async fn start(address: SocketAddr, health: Arc<Health>) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
+    /// Listens on `address`. While that cannot be had the job is done all the same.
+    pub fn start(address: SocketAddr, health: Arc<Health>) -> Self {
         let routes = Router::new()
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(scrape))
             .with_state(health);
-        let serving = tokio::spawn(async move {
-            // It ends with the task, and goes on after a connection that cannot be accepted.
+        Self(tokio::spawn(async move {
+            let listener = listener(address).await;
+            tracing::info!(%address, "answering /livez, /readyz and /metrics");
+            // It goes on after a connection that cannot be accepted, and ends with the task.
             if let Err(error) = axum::serve(listener, routes).await {
-                tracing::error!(%error, "no more health and metrics over HTTP");
+                tracing::error!(%error, "no more answers to /livez, /readyz and /metrics");
             }
-        });
-        Ok(Self { address, serving })
+        }))
     }
+}
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+/// The port, once it can be had.
+async fn listener(address: SocketAddr) -> TcpListener {
+    let mut told = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) if !told => {
+                told = true;
+                tracing::error!(%address, %error, "cannot answer /livez, /readyz and /metrics (`listen`); trying on");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.0.abort();
     }
 }
 

@@ -13,7 +13,10 @@ use opentelemetry::{
 use super::{
     metrics,
     names::label,
-    trace::{OnCluster, Scope, tracer},
+    trace::{
+        scope::{OnCluster, Scope},
+        tracer,
+    },
 };
 use crate::{
     case::CaseId,

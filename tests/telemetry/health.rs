@@ -4,7 +4,7 @@ use severance::lab::ReplicaSet;
 
 use super::{
     program::{Program, Setup},
-    support::{Kafka, block_on},
+    support::{Kafka, block_on, responder::compromised},
 };
 
 /// The checks that fail, and why, one a line.
@@ -45,8 +45,26 @@ fn not_ready_while_kafka_or_a_member_is_down_and_ready_again_after() {
     assert!(told.starts_with("cluster lab: ") && told.contains(set.host(victim)), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(!program.logged("not ready").is_empty(), "{}", program.log());
+
+    // An event that meets the dead member: its time is counted, and that it is not waited for from then on.
+    setup.publish(&[compromised(&["nobody@admin"])]);
+    assert_eq!(setup.outcomes(1)[0]["data"]["status"], "partial");
+    let (_, scrape) = program.get("/metrics").unwrap();
+    let told = |name: &str| {
+        let mut series =
+            scrape.lines().filter(|line| line.starts_with(name) && line.contains(set.host(victim)));
+        series.next().and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+    };
+    assert!(told("severance_kill_retries_total{") > Some(0.0), "{scrape}");
+    assert_eq!(told("severance_node_unreachable_total{"), Some(1.0));
+    assert_eq!(told("severance_circuit_trips_total{"), Some(1.0));
+    assert_eq!(told("severance_circuit_open{"), Some(1.0));
     block_on(set.restart(victim)).unwrap();
     program.wait_ready(200);
+    super::support::eventually("its circuit is closed", super::program::PATIENCE, || {
+        let (_, scrape) = program.get("/metrics")?;
+        (!scrape.contains("\nseverance_circuit_open{")).then_some(())
+    });
 
     assert_eq!(program.stop(), 0);
     let probe = program.probe(&[]);

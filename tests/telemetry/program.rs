@@ -93,15 +93,20 @@ impl Setup {
 
     /// The first outcomes on the topic, whole events.
     pub fn outcomes(&self, count: usize) -> Vec<Value> {
+        let mut next = self.reader();
+        (0..count).map(|_| next()).collect()
+    }
+
+    /// Gives outcome after outcome.
+    pub fn reader(&self) -> impl FnMut() -> Value {
         let mut reader = Reader::open(&self.config.kafka, &self.config.kafka.outcomes, Start::Beginning)
             .expect("a reader");
-        let mut outcomes = Vec::new();
-        eventually("the outcomes", PATIENCE, || {
-            let record = reader.next(Duration::from_millis(100)).expect("a record");
-            outcomes.extend(record.map(|record| serde_json::from_slice(&record.value.unwrap()).unwrap()));
-            (outcomes.len() >= count).then_some(())
-        });
-        outcomes
+        move || {
+            eventually("an outcome", PATIENCE, || {
+                let record = reader.next(Duration::from_millis(100)).expect("a record")?;
+                Some(serde_json::from_slice(&record.value.expect("a value")).expect("JSON"))
+            })
+        }
     }
 }
 

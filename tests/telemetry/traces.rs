@@ -60,7 +60,16 @@ fn a_triggers_trace_is_continued_through_every_stage_and_into_its_outcome() {
         spans.iter().map(|span| hex(&span.trace_id)).collect::<BTreeSet<_>>(),
         [TRACE.to_owned()].into()
     );
-    insta::assert_snapshot!(tree(&spans, SENDER, 0), @"");
+    insta::assert_snapshot!(tree(&spans, SENDER, 0), @r"
+    process traced.triggers (Consumer)
+      receive traced.triggers (Client)
+      decode (Internal)
+      decide (Internal)
+      survey (Client) x4
+      kill (Client) x4
+      verify (Client) x4
+      publish traced.outcomes (Producer)
+    ");
 
     let case = spans.iter().find(|span| span.name == "process traced.triggers").unwrap();
     assert_eq!(outcome["traceparent"], format!("00-{TRACE}-{}-01", hex(&case.span_id)));

@@ -18,31 +18,29 @@
 //! A trigger's trace context is continued and its place in the trigger taken by the case's own, so that
 //! whatever is made of the trigger, the outcome first of all, carries the context on.
 
+mod carrier;
+pub(super) mod scope;
+
 use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
     time::{Duration, Instant, SystemTime},
 };
 
 use jiff::Timestamp;
 use opentelemetry::{
     Context, KeyValue,
-    propagation::TextMapPropagator as _,
     trace::{
-        FutureExt as _, Link, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _,
+        FutureExt as _, Link, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _,
         TracerProvider as _,
     },
 };
-use opentelemetry_sdk::{
-    propagation::TraceContextPropagator,
-    trace::{SdkTracer, SdkTracerProvider},
-};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
+use self::scope::Scope;
 use super::names::label;
 use crate::{
-    case::CaseId,
     decide::{Decided, Decision},
-    decode::{Decoded, Trigger},
+    decode::Decoded,
     ingest::{Batch, Origin},
     report::{Alert, Message, OutcomeData},
     telemetry::events::word_of,
@@ -86,20 +84,6 @@ struct Open {
     scope: Option<Context>,
 }
 
-/// Which span belongs to which case; in the context of whatever is done for them.
-#[derive(Debug, Default)]
-pub(super) struct Scope {
-    by_case: HashMap<CaseId, Context>,
-}
-
-/// What is done on one cluster, and for whom; in the context of whatever is done there.
-#[derive(Debug)]
-pub(super) struct OnCluster {
-    pub(super) name: Arc<str>,
-    /// The spans of the cases, where there is more than one.
-    pub(super) links: Vec<Link>,
-}
-
 impl Trace {
     /// Of a batch that is taken now.
     pub fn of(batch: &Batch) -> Self {
@@ -138,7 +122,7 @@ impl Trace {
             matches!(one.decision, Decision::Terminate(_) | Decision::Simulate(_))
         });
         let by_case = by_case.map(|(one, context)| (one.case.id, context.clone())).collect();
-        open.scope = open.root.as_ref().map(|root| root.with_value(Scope { by_case }));
+        open.scope = open.root.as_ref().map(|root| root.with_value(Scope::new(by_case)));
     }
 
     /// Does `work` below the span of the batch.
@@ -188,7 +172,7 @@ impl Open {
         for one in decoded.iter_mut() {
             let case = self.case(one);
             if let (true, Ok(trigger)) = (case.span().is_recording(), &mut one.content) {
-                carry(&case, trigger);
+                carrier::carry(&case, trigger);
             }
             self.cases.push(case);
         }
@@ -208,7 +192,7 @@ impl Open {
     /// The span of one record, below the one that its sender names.
     fn case(&self, decoded: &Decoded) -> Context {
         let trigger = decoded.content.as_ref().ok();
-        let parent = trigger.map(|trigger| sender(trigger)).unwrap_or_default();
+        let parent = trigger.map(|trigger| carrier::sender(trigger)).unwrap_or_default();
         let (mut name, mut attributes) = ("process".to_owned(), messaging("process", "process", None));
         if let Origin::Kafka { topic, partition, offset, .. } = &decoded.origin {
             name = format!("process {topic}");
@@ -298,38 +282,6 @@ fn describe(case: &Context, outcome: &OutcomeData) {
         let status = word_of(&outcome.status);
         span.set_status(Status::error(outcome.reason.clone().unwrap_or(status)));
     }
-}
-
-impl Scope {
-    /// The context for what is done for these cases on one cluster: below the case's span where it is
-    /// one, else below the batch's, with links.
-    pub(super) fn on_cluster(&self, name: &Arc<str>, cases: &[CaseId], batch: &Context) -> Context {
-        let spans = || cases.iter().filter_map(|case| self.by_case.get(case));
-        if let ([case], Some(context)) = (cases, spans().next()) {
-            debug_assert!(self.by_case.contains_key(case), "the one that was found");
-            return context.with_value(OnCluster { name: name.clone(), links: Vec::new() });
-        }
-        let links = spans().map(|context| Link::with_context(context.span().span_context().clone()));
-        batch.with_value(OnCluster { name: name.clone(), links: links.collect() })
-    }
-}
-
-/// The context that the sender names; nothing where it names none or what is none.
-fn sender(trigger: &Trigger) -> Context {
-    let fields = [("traceparent", &trigger.traceparent), ("tracestate", &trigger.tracestate)];
-    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
-    let fields: HashMap<String, String> = fields.collect();
-    TraceContextPropagator::new().extract_with_context(&Context::new(), &fields)
-}
-
-/// The case's context takes the place of the sender's; the trace state stays.
-fn carry(case: &Context, trigger: &mut Trigger) {
-    trigger.traceparent = Some(written(case.span().span_context()));
-}
-
-/// As W3C writes it.
-fn written(context: &SpanContext) -> String {
-    format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags())
 }
 
 /// The topic of all of them, where it is one.
