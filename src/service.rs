@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::{JoinError, JoinHandle, JoinSet},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -28,6 +28,10 @@ use crate::{
     responder::Responder,
     telemetry::{self, Publication, events::BatchTaken, metrics},
 };
+
+/// Leaving the group takes a round trip to the broker, and saves the others from waiting until our
+/// session ends.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// What ends a service other than being told to.
 #[derive(Debug, thiserror::Error)]
@@ -85,22 +89,24 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let drain = responder.work.drain;
     let work = serve(&responder, batches, &committer);
     tokio::pin!(work);
-    let ended = tokio::select! {
-        ended = &mut work => ended,
+    let (ended, until) = tokio::select! {
+        ended = &mut work => (ended, Instant::now() + drain),
         () = told(&mut stop) => {
             health.report(health::RUNNING, Some("draining".to_owned()));
             tracing::info!(within = ?drain, "draining: no more records are taken");
+            let until = Instant::now() + drain;
             consumer.stop();
-            match timeout(drain, &mut work).await {
-                Ok(ended) => ended,
+            match timeout_at(until, &mut work).await {
+                Ok(ended) => (ended, until),
                 Err(_) => {
                     committer.stop();
-                    Err(ServiceError::NotDrained(drain))
+                    (Err(ServiceError::NotDrained(drain)), until)
                 }
             }
         }
     };
-    let closed = timeout(drain, consumer.close()).await;
+    // All of it within the limit, but for a moment to say goodbye to the group.
+    let closed = timeout_at(until.max(Instant::now() + GOODBYE), consumer.close()).await;
     ended?;
     closed.map_err(|_| ServiceError::NotDrained(drain))??;
     tracing::info!("drained: everything that was taken is published and committed");

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Each takes its parsed arguments and gives an [`Exit`].
 
 pub mod check;
+mod dead_letters;
 mod demo;
 mod health;
 mod publish;
@@ -75,6 +76,8 @@ enum Command {
     Publish(publish::PublishArgs),
     /// Ask a running `severance run` how it is, for probes in containers
     Health(health::HealthArgs),
+    /// List what could not be read, show it, or send it again
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Print the responder's least-privilege role and user as a script for mongosh
     Role(role::RoleArgs),
 }
@@ -92,6 +95,7 @@ impl Cli {
             Command::Topics(args) => block_on(topics::run(&args)),
             Command::Publish(args) => block_on(publish::run(&args)),
             Command::Health(args) => health::health(&args),
+            Command::DeadLetters(args) => dead_letters::run(&args),
             Command::Role(args) => role::role(&args),
         }
     }

@@ -37,6 +37,8 @@ pub struct Case {
     pub decided_at: Timestamp,
     /// An earlier owner may have acted on it already.
     pub maybe_rerun: bool,
+    /// A person gave its record another chance.
+    pub redriven: bool,
 }
 
 /// A case with its decision.
@@ -138,7 +140,7 @@ pub enum RefusalReason {
     GuardError,
     /// A rule's condition or target failed.
     RuleError,
-    /// The rule names a cluster that is not configured.
+    /// The event names a cluster that is not configured, or not one of the rule's.
     UnknownCluster,
     /// More principals than `limits.max_principals`.
     CapExceeded,

@@ -97,7 +97,7 @@ fn decide_one(
     context: &Context,
     heard: &HashMap<CaseId, Origin>,
 ) -> Decided {
-    let Decoded { origin, received_at, maybe_rerun, content } = decoded;
+    let Decoded { origin, received_at, maybe_rerun, redriven, content } = decoded;
     let (id, event_time, trigger, poison) = match content {
         Ok(trigger) => {
             (trigger.case(), age::event_time(trigger.time, &origin, received_at), Some(trigger), None)
@@ -118,6 +118,7 @@ fn decide_one(
         received_at,
         decided_at: context.now,
         maybe_rerun,
+        redriven,
     };
     let decision = match (poison, case.trigger.take()) {
         (Some(poison), _) => Decision::Undecodable(poison),
@@ -141,9 +142,10 @@ fn decide_trigger(
     if let Err(distrust) = policy.trust.judge(&case.origin, &trigger.kind, &trigger.source) {
         return refuse(distrust.into(), format!("{} says {}: {distrust}", case.origin, trigger.kind));
     }
-    // The same record again is a re-run; but never within one batch, where records from a file
-    // have no position to tell them apart.
-    let before = context.accepted.get(&case.id).filter(|first| !first.same_position(&case.origin));
+    // The same record again is a re-run, and a redrive is another chance; but never within one batch,
+    // where one case has one plan and records from a file have no position to tell them apart.
+    let is_new = |first: &&Origin| !case.redriven && !first.same_position(&case.origin);
+    let before = context.accepted.get(&case.id).filter(is_new);
     if let Some(first) = heard.get(&case.id).or(before) {
         return Decision::Duplicate { first: first.clone() };
     }
@@ -184,20 +186,35 @@ fn decide_trigger(
         Body::Offboarded { effective_at, .. } => effective_at,
         _ => None,
     };
-    match age::judge(
-        dated.unwrap_or(case.event_time.at),
-        dated.is_some(),
-        rule.class,
-        &policy.limits,
-        context.now,
-    ) {
+    let since = match case.redriven && dated.is_none_or(|dated| dated <= context.now) {
+        // It counts from the redrive, which is the record's own time.
+        true => case.origin.timestamp().unwrap_or(case.received_at),
+        false => dated.unwrap_or(case.event_time.at),
+    };
+    match age::judge(since, dated.is_some(), rule.class, &policy.limits, context.now) {
         Ok(()) => {}
         Err(age::Untimely::Future) => return not_supported("an offboarding that is dated in the future"),
         Err(age::Untimely::Expired(detail)) => return Decision::Expired { detail },
     }
-    if matches!(&trigger.body, Body::WindowClosed { roles, .. } if !roles.is_empty()) {
-        return not_supported("targets that are roles");
+    match &trigger.body {
+        Body::WindowClosed { roles, .. } | Body::TerminationRequested { roles, .. } if !roles.is_empty() => {
+            return not_supported("targets that are roles");
+        }
+        Body::TerminationRequested { sessions, .. } if !sessions.is_empty() => {
+            return not_supported("targets that are sessions");
+        }
+        _ => {}
     }
+    let clusters = match narrowed(rule, &trigger.body) {
+        Ok(clusters) => clusters,
+        Err(stranger) => {
+            let has = rule.clusters.join(", ");
+            return refuse(
+                RefusalReason::UnknownCluster,
+                format!("the event names the cluster `{stranger}`; rule `{}` has {has}", rule.name),
+            );
+        }
+    };
 
     let named = match rule.target(&event) {
         Ok(named) => named,
@@ -210,7 +227,7 @@ fn decide_trigger(
             format!("{} principals are named, limits.max_principals is {cap}", named.len()),
         );
     }
-    match guards::apply(&named, &rule.clusters, &policy.protected, &context.own_accounts) {
+    match guards::apply(&named, &clusters, &policy.protected, &context.own_accounts) {
         Err(guards::Unknown(cluster)) => refuse(
             RefusalReason::GuardError,
             format!("cluster `{cluster}` could not tell which account is our own, so it cannot be kept safe"),
@@ -222,12 +239,34 @@ fn decide_trigger(
         }
         Ok((Some(principals), spared)) => {
             case.spared = spared;
-            let plan = Plan {
-                case: case.id,
-                clusters: rule.clusters.clone(),
-                target: Target::Principals(principals),
-            };
+            let plan = Plan { case: case.id, clusters, target: Target::Principals(principals) };
             if case.dry_run { Decision::Simulate(plan) } else { Decision::Terminate(plan) }
+        }
+    }
+}
+
+/// The rule's clusters, or those of them that the event names: it never means more than it says. A
+/// name that is none of the rule's comes back.
+fn narrowed<'a>(rule: &Rule, body: &'a Body) -> Result<Vec<Arc<str>>, &'a str> {
+    let named = match body {
+        Body::TerminationRequested { clusters, .. } => clusters.as_slice(),
+        Body::SessionInactive { cluster, .. } => std::slice::from_ref(cluster),
+        Body::Compromised { .. }
+        | Body::Offboarded { .. }
+        | Body::Reinstated { .. }
+        | Body::WindowClosed { .. }
+        | Body::EveryoneRequested { .. }
+        | Body::Approved { .. }
+        | Body::Denied { .. }
+        | Body::Other => return Ok(rule.clusters.clone()),
+    };
+    let is_rules = |name: &&String| rule.clusters.iter().any(|cluster| **cluster == ***name);
+    match named.iter().find(|name| !is_rules(name)) {
+        Some(stranger) => Err(stranger),
+        None if named.is_empty() => Ok(rule.clusters.clone()),
+        None => {
+            let is_named = |cluster: &&Arc<str>| named.iter().any(|name| **name == ***cluster);
+            Ok(rule.clusters.iter().filter(is_named).cloned().collect())
         }
     }
 }

@@ -112,8 +112,12 @@ fn body(own: OwnType, data: &Node<'_>) -> Result<Body, Fault> {
             if principals.is_none() && roles.is_none() && sessions.is_none() {
                 return Err(data.fault("names nobody; give `principals`, `roles` or `sessions`"));
             }
-            clusters(data)?;
-            Ok(Body::TerminationRequested { reason: reason(data)? })
+            Ok(Body::TerminationRequested {
+                roles: roles.unwrap_or_default(),
+                sessions: sessions.unwrap_or_default(),
+                clusters: clusters(data)?,
+                reason: reason(data)?,
+            })
         }
         OwnType::EveryoneRequested => {
             clusters(data)?;
@@ -181,8 +185,7 @@ fn idle_seconds(data: &Node<'_>) -> Result<u64, Fault> {
 }
 
 /// Names that are left out mean all clusters; an empty list would have to mean none.
-fn clusters(data: &Node<'_>) -> Result<(), Fault> {
-    let read =
-        |list: Node<'_>| list.items("cluster names", |name| name.filled_text().map(str::to_owned)).map(drop);
-    data.get("clusters").map_or(Ok(()), read)
+fn clusters(data: &Node<'_>) -> Result<Vec<String>, Fault> {
+    let read = |list: Node<'_>| list.items("cluster names", |name| name.filled_text().map(str::to_owned));
+    data.get("clusters").map_or(Ok(Vec::new()), read)
 }

@@ -36,6 +36,8 @@ pub struct Decoded {
     pub received_at: Timestamp,
     /// Its partition was new to us: an earlier owner may have acted on it already.
     pub maybe_rerun: bool,
+    /// A person gave it another chance: its age and whether it was heard before do not count.
+    pub redriven: bool,
     /// What it says.
     pub content: Result<Box<Trigger>, Poison>,
 }
@@ -43,9 +45,10 @@ pub struct Decoded {
 /// Reads one record. It is kept only where it is poison.
 pub fn decode(record: Record, received_at: Timestamp, maybe_rerun: bool) -> Decoded {
     let origin = record.origin.clone();
+    let redriven = record.redriven() > 0;
     let read = last_resort::guard(|| Trigger::from_event(cloudevent::read(&record)?).map(Box::new));
     let content = read.map_err(|fault| Poison { record, reason: fault.reason, detail: fault.detail });
-    Decoded { origin, received_at, maybe_rerun, content }
+    Decoded { origin, received_at, maybe_rerun, redriven, content }
 }
 
 /// A record that cannot be read, whole, with the reason.

@@ -138,6 +138,12 @@ pub enum Body {
     },
     /// `io.severance.termination.requested.v1`: what it targets is for a rule to say.
     TerminationRequested {
+        /// Whom it covers by role.
+        roles: Vec<String>,
+        /// Which sessions it covers.
+        sessions: Vec<SessionId>,
+        /// On which clusters; on all where none is named.
+        clusters: Vec<String>,
         /// Why.
         reason: String,
     },

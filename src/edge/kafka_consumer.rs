@@ -12,13 +12,11 @@
 use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
-use rdkafka::{config::FromClientConfigAndContext, consumer::BaseConsumer};
 use tokio::sync::oneshot;
 
 use super::{
     kafka_client,
     kafka_context::Connection,
-    kafka_group::Member,
     kafka_handover::{Handover, Phase},
     kafka_poller::Poller,
     kafka_record::expect_odd_names,
@@ -82,11 +80,9 @@ impl Consumer {
         let config = kafka_client::consumer(kafka);
         let handover = Arc::new(Handover::new(batch_max_records));
         let connection = Arc::new(Connection::logged("consumer"));
-        let member = Member::new(handover.clone(), connection.clone());
-        let consumer = BaseConsumer::from_config_and_context(&config, member)
-            .map_err(|error| ConsumerError::Config(kafka_client::fault(&error, &kafka.properties)))?;
         let topics = kafka.topics.iter().map(|(name, _)| name.to_string()).collect();
-        let poller = Poller::new(consumer, handover.clone(), topics, clock);
+        let poller = Poller::new(config, handover.clone(), connection.clone(), topics, clock)
+            .map_err(|error| ConsumerError::Config(kafka_client::fault(&error, &kafka.properties)))?;
         let (done, closed) = oneshot::channel();
         thread::Builder::new()
             .name("kafka-consumer".to_owned())

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -107,6 +107,8 @@ struct State {
     last_failure: Option<String>,
     /// A topic that takes nothing, and why.
     blocked: Option<String>,
+    /// When the brokers could not be reached for the last time, until somebody has asked.
+    outage: Option<Instant>,
 }
 
 impl Connection {
@@ -138,6 +140,7 @@ impl Connection {
             }
             RDKafkaErrorCode::AllBrokersDown => {
                 let cause = state.last_failure.clone();
+                state.outage = Some(Instant::now());
                 if state.unreachable.insert("brokers") {
                     error!(client, reason, cause, "Kafka cannot be reached; trying on");
                 }
@@ -177,6 +180,7 @@ impl Connection {
         let mut state = self.state();
         if !state.unreachable.is_empty() {
             state.unreachable.clear();
+            state.outage = Some(Instant::now());
             info!(client = self.client.unwrap_or_default(), "Kafka answers again");
         }
     }
@@ -184,6 +188,12 @@ impl Connection {
     /// What was refused may have been granted; should it be refused again, that is news.
     pub(super) fn forget_refusals(&self) {
         self.state().refused.clear();
+    }
+
+    /// Whether there was an outage no longer ago than this. Each outage explains one thing: who asks
+    /// a second time hears of it no more.
+    pub(super) fn explains(&self, within: Duration) -> bool {
+        self.state().outage.take().is_some_and(|outage| outage.elapsed() < within)
     }
 
     /// Whether no broker can be reached, as far as is known.
@@ -232,6 +242,17 @@ mod tests {
         assert_eq!(connection.cause().as_deref(), Some("connection refused"));
         connection.reached();
         assert!(!connection.is_unreachable());
+    }
+
+    #[test]
+    fn an_outage_explains_one_thing() {
+        let connection = Connection::logged("test");
+        assert!(!connection.explains(Duration::MAX), "there was none");
+        connection.trouble(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert!(connection.explains(Duration::MAX));
+        assert!(!connection.explains(Duration::MAX), "once");
+        connection.reached();
+        assert!(!connection.explains(Duration::ZERO), "long ago");
     }
 
     #[test]

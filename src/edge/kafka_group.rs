@@ -54,7 +54,7 @@ impl Member {
     }
 
     /// What troubles there are.
-    pub(super) fn connection(&self) -> &Connection {
+    pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 

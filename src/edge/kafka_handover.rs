@@ -252,6 +252,15 @@ impl Handover {
         Some((Claim::new(Right { metadata, held }), lost))
     }
 
+    /// Forgets every partition and whatever is pending: they are to be assigned anew.
+    pub(super) fn forget(&self) {
+        let mut state = self.state();
+        let held = state.pending.held.keys().cloned().collect();
+        state.pending.revoked(&held);
+        state.another_generation();
+        self.room.notify_all();
+    }
+
     pub(super) fn store(&self, partition: &Partition, next_offset: i64) {
         self.state().pending.store(partition, next_offset);
     }

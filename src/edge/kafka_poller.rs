@@ -7,14 +7,16 @@ use std::{
 
 use jiff::Timestamp;
 use rdkafka::{
-    Message,
+    ClientConfig, Message,
+    config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::{
     kafka_consumer::ConsumerError,
+    kafka_context::Connection,
     kafka_group::{Member, commit, is_paused, pause, resume, store},
     kafka_handover::{Handover, Phase},
     kafka_record::{Names, record},
@@ -42,8 +44,13 @@ const PROBE_WAIT: Duration = Duration::from_millis(100);
 /// joins waits half a second for nothing.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
+/// How long after an outage our own leftovers may fence us: a commit of the member that we were
+/// before the session ended is answered when the brokers are back and the group has been joined.
+const AFTERMATH: Duration = Duration::from_secs(60);
+
 /// The thread's own state.
 pub(super) struct Poller<Clock> {
+    config: ClientConfig,
     consumer: BaseConsumer<Member>,
     handover: Arc<Handover>,
     topics: Vec<String>,
@@ -54,19 +61,29 @@ pub(super) struct Poller<Clock> {
 
 impl<Clock: Fn() -> Timestamp> Poller<Clock> {
     pub(super) fn new(
-        consumer: BaseConsumer<Member>,
+        config: ClientConfig,
         handover: Arc<Handover>,
+        connection: Arc<Connection>,
         topics: Vec<String>,
         clock: Clock,
-    ) -> Self {
-        Self { consumer, handover, topics, clock, names: Names::default(), probed: Instant::now() }
+    ) -> Result<Self, KafkaError> {
+        let member = Member::new(handover.clone(), connection);
+        let consumer = BaseConsumer::from_config_and_context(&config, member)?;
+        let probed = Instant::now();
+        Ok(Self { config, consumer, handover, topics, clock, names: Names::default(), probed })
     }
 
     /// The thread: polls until it is to close or cannot go on.
     pub(super) fn run(mut self) -> Result<(), ConsumerError> {
         // However this thread ends, a receiver that waits has to hear of it.
         let _ending = Ending(self.handover.clone());
-        let outcome = self.poll_until_closing();
+        let mut outcome = self.poll_until_closing();
+        while let Err(ConsumerError::Fenced(reason)) = &outcome
+            && self.consumer.context().connection().explains(AFTERMATH)
+        {
+            warn!(reason, "fenced by what was left of us from before the outage: joining anew");
+            outcome = self.renew().and_then(|()| self.poll_until_closing());
+        }
         if let Err(failure) = outcome {
             error!(error = %failure, "consumption has ended");
             self.handover.fail(failure.clone());
@@ -75,6 +92,16 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
         store(&self.consumer, &self.handover);
         // Dropping the consumer leaves the group, which takes a round trip to the broker.
         commit(&self.consumer)
+    }
+
+    /// Goes on as a new member. Everything that was not handed over comes again.
+    fn renew(&mut self) -> Result<(), ConsumerError> {
+        let member = Member::new(self.handover.clone(), self.consumer.context().connection().clone());
+        let renewed = BaseConsumer::from_config_and_context(&self.config, member);
+        // The old one is dropped here; what it still says about its partitions counts no more.
+        self.consumer = renewed.map_err(|error| ConsumerError::Fatal(error.to_string()))?;
+        self.handover.forget();
+        Ok(())
     }
 
     fn poll_until_closing(&mut self) -> Result<(), ConsumerError> {

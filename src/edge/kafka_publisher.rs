@@ -274,9 +274,13 @@ impl Worker {
     /// Says what has changed: a topic that fails, or fails otherwise, or takes records again.
     fn log(&mut self, failures: &BTreeMap<String, RDKafkaErrorCode>, left: &BTreeMap<usize, Waiting>) {
         for (topic, code) in failures {
-            let reason = code.to_string();
+            let reason = if is_missing(*code) { MISSING.to_owned() } else { code.to_string() };
             if self.failing.get(topic) != Some(&reason) && !self.stopped() {
-                let fix = if is_size(*code) { "raise max.message.bytes of the topic" } else { "trying on" };
+                let fix = match code {
+                    code if is_size(*code) => "raise max.message.bytes of the topic",
+                    code if is_missing(*code) => "`severance topics` says more; trying on",
+                    _ => "trying on",
+                };
                 error!(topic, reason, fix, "what is done cannot be published");
                 self.failing.insert(topic.clone(), reason);
             }
@@ -306,7 +310,7 @@ impl Worker {
             }
         }
         for (topic, code) in failures {
-            if matches!(code, RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) {
+            if is_missing(*code) {
                 self.rounds.look_for(topic);
             }
         }
@@ -331,6 +335,20 @@ impl Worker {
 
 fn retried(topic: &str, code: RDKafkaErrorCode) {
     PublishRetried { topic, error: &format!("{code:?}") }.emit();
+}
+
+/// How a missing topic is said, whichever of its codes librdkafka has for it at the moment: a new
+/// code is no news.
+const MISSING: &str = "there is no such topic, or we may not see it";
+
+/// Whether a topic is missing, or what was its partition is.
+fn is_missing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition
+    )
 }
 
 /// Whether the broker, or librdkafka, found something too large.

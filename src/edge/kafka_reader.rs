@@ -1,9 +1,14 @@
 //! Reads a topic without a group: nothing is joined and nothing is committed.
 
-use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
-    Offset, TopicPartitionList,
+    Message, Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
@@ -151,6 +156,41 @@ impl Reader {
             .map_err(|error| ReadError::Refused { topic, reason: format!("no thread for it: {error}") })?;
         Ok(received)
     }
+}
+
+/// The record at a position; `None` where it is no longer there. Blocks, at most for `patience`.
+pub fn fetch(
+    kafka: &Kafka,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+    patience: Duration,
+) -> Result<Option<Record>, ReadError> {
+    let context = Watched(Connection::unlogged());
+    let consumer = BaseConsumer::from_config_and_context(&kafka_client::reader(kafka), context)
+        .map_err(|error| ReadError::Config(kafka_client::fault(&error, &kafka.properties)))?;
+    let (begin, end) = consumer
+        .fetch_watermarks(topic, partition, OPENING)
+        .map_err(|error| ReadError::Unreachable(cause(&consumer, &error)))?;
+    if !(begin..end).contains(&offset) {
+        return Ok(None);
+    }
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset))
+        .map_err(|error| refused(topic, &error))?;
+    consumer.assign(&list).map_err(|error| refused(topic, &error))?;
+    let until = Instant::now() + patience;
+    while Instant::now() < until {
+        match consumer.poll(POLL) {
+            Some(Ok(message)) if message.offset() == offset => {
+                return Ok(Some(record(&message, topic.into())));
+            }
+            // Compacted, or of an aborted transaction: what comes is a later one.
+            Some(Ok(_)) => return Ok(None),
+            Some(Err(_)) | None => {}
+        }
+    }
+    Err(ReadError::Unreachable(format!("no answer within {patience:?}")))
 }
 
 fn refused(topic: &str, error: &KafkaError) -> ReadError {

@@ -13,8 +13,10 @@ const MAX_TEXT: usize = 240;
 /// PrimarySteppedDown, 262 ExceededTimeLimit, 50 MaxTimeMSExpired, 391 ReauthenticationRequired, 9001
 /// SocketException, 10107 NotWritablePrimary, 11600 InterruptedAtShutdown, 11602
 /// InterruptedDueToReplStateChange, 13435 NotPrimaryNoSecondaryOk, 13436 NotPrimaryOrSecondary, 94
-/// NotYetInitialized.
-const TRANSIENT: [i32; 15] = [6, 7, 50, 89, 91, 94, 189, 262, 391, 9001, 10107, 11600, 11602, 13435, 13436];
+/// NotYetInitialized, 211 KeyNotFound (a member that has just started has not read the keys that sign
+/// the cluster's time).
+const TRANSIENT: [i32; 16] =
+    [6, 7, 50, 89, 91, 94, 189, 211, 262, 391, 9001, 10107, 11600, 11602, 13435, 13436];
 /// The server has no such command: 59 CommandNotFound, 115 CommandNotSupported, 8000 AtlasError.
 const UNSUPPORTED: [i32; 3] = [59, 115, 8000];
 /// The server's words for a missing privilege.
@@ -35,16 +37,11 @@ pub(super) fn words(error: &Error) -> String {
 
 fn classify(error: &Error) -> (ErrorClass, Option<i32>, String) {
     match &*error.kind {
-        ErrorKind::Command(command) => {
-            let class = if TRANSIENT.contains(&command.code) {
-                ErrorClass::Transient
-            } else if UNSUPPORTED.contains(&command.code) {
-                ErrorClass::Unsupported
-            } else {
-                ErrorClass::Permanent
-            };
-            (class, Some(command.code), format!("{} {}", command.code_name, unquoted(command)))
-        }
+        ErrorKind::Command(command) => (
+            class_of(command.code),
+            Some(command.code),
+            format!("{} {}", command.code_name, unquoted(command)),
+        ),
         ErrorKind::Authentication { message, .. } => {
             (ErrorClass::Permanent, Some(AUTHENTICATION_FAILED), format!("AuthenticationFailed {message}"))
         }
@@ -56,6 +53,16 @@ fn classify(error: &Error) -> (ErrorClass, Option<i32>, String) {
         ErrorKind::ServerSelection { message, .. } => unreached(message),
         // Everything else is the network's, or the driver's view of it, and may pass.
         _ => (ErrorClass::Transient, None, error.kind.to_string()),
+    }
+}
+
+fn class_of(code: i32) -> ErrorClass {
+    if TRANSIENT.contains(&code) {
+        ErrorClass::Transient
+    } else if UNSUPPORTED.contains(&code) {
+        ErrorClass::Unsupported
+    } else {
+        ErrorClass::Permanent
     }
 }
 
@@ -93,6 +100,20 @@ fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_what_is_not_known_is_not() {
+        // Stepping down, shutting down, just started, busy, and not a member yet.
+        for passing in [189, 10107, 11602, 91, 11600, 211, 50, 262, 94, 13436] {
+            assert_eq!(class_of(passing), ErrorClass::Transient, "{passing}");
+        }
+        for lasting in [13, 18, 14, 40414, 323, 72, 123_456] {
+            assert_eq!(class_of(lasting), ErrorClass::Permanent, "{lasting}");
+        }
+        for missing in [59, 115, 8000] {
+            assert_eq!(class_of(missing), ErrorClass::Unsupported, "{missing}");
+        }
+    }
 
     #[test]
     fn why_nobody_was_reached_is_found_in_the_drivers_words() {

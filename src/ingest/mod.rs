@@ -132,6 +132,18 @@ pub struct Record {
     pub origin: Origin,
 }
 
+/// Counts how often a person gave a record another chance; stands on the record that is sent.
+pub const REDRIVEN: &str = "severance-redriven";
+
+impl Record {
+    /// How often a person gave it another chance.
+    pub fn redriven(&self) -> u32 {
+        let header = self.headers.iter().rev().find(|header| header.name == REDRIVEN);
+        let value = header.and_then(|header| std::str::from_utf8(header.value.as_deref()?).ok());
+        value.and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+}
+
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")

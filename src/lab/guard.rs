@@ -45,6 +45,8 @@ pub enum Signal {
     Continue,
     /// End in an orderly way.
     Terminate,
+    /// What Ctrl-C sends. A guarded child ignores it unless it asks for it itself.
+    Interrupt,
     /// End at once.
     Kill,
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Signal {
             Self::Stop => "STOP",
             Self::Continue => "CONT",
             Self::Terminate => "TERM",
+            Self::Interrupt => "INT",
             Self::Kill => "KILL",
         })
     }

@@ -3,6 +3,7 @@
 
 mod commit;
 mod dead_letter;
+mod letter;
 mod outcome;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -19,6 +20,7 @@ use crate::{
 
 pub use commit::{Commit, Encoded, Form, Message};
 pub use dead_letter::DeadLetter;
+pub use letter::Letter;
 pub use outcome::{Alert, Cumulative, Hold, OUTCOME_TYPE, Outcome, OutcomeData, Status, TriggerRef};
 
 /// Who speaks: the same in every outcome of a process.
@@ -80,7 +82,7 @@ pub fn outcome(speaker: &Speaker, terminated: &Terminated, now: Timestamp) -> Ou
             seq: 1,
             r#final: is_final,
             previous: None,
-            redriven: false,
+            redriven: case.redriven,
             decision: word.into(),
             status,
             reason,

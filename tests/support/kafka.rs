@@ -1,11 +1,12 @@
 //! A real Apache Kafka: one broker that is its own controller.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -29,11 +30,15 @@ const TRIES: usize = 3;
 /// Small heap, the quickest start: brokers here live for seconds.
 const JVM: [&str; 4] = ["-Xms96m", "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
+/// A topic's own settings, by name.
+type Settings<'a> = &'a [(&'a str, &'a str)];
+
 /// A running broker; it ends when this is dropped, and when this process ends.
 pub struct Kafka {
     broker: Broker,
     /// Another one after each restart.
     process: Mutex<Guarded>,
+    admin: OnceLock<AdminClient<DefaultClientContext>>,
     _dir: LabDir,
 }
 
@@ -47,7 +52,7 @@ impl Kafka {
     /// Starts a broker; it is ready when this returns. Panics with what is missing where it cannot be had.
     pub fn start() -> Self {
         check_java();
-        let libs = libs();
+        let libs = libs(|name| std::env::var_os(name));
         let dir = LabDir::new().expect("a temporary folder can be made");
         let mut tries = 1;
         loop {
@@ -56,7 +61,7 @@ impl Kafka {
             match broker.launch() {
                 Ok(process) => {
                     let process = Mutex::new(process);
-                    return Self { broker, process, _dir: dir };
+                    return Self { broker, process, admin: OnceLock::new(), _dir: dir };
                 }
                 // Somebody took a port between our choice and the broker's bind.
                 Err(log) if log.contains("BindException") && tries < TRIES => tries += 1,
@@ -104,12 +109,20 @@ impl Kafka {
     }
 
     /// Creates a topic; `settings` are the topic's own, such as `("cleanup.policy", "compact")`.
-    pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        for (key, value) in settings {
-            topic = topic.set(key, value);
-        }
-        let results = super::block_on(self.admin().create_topics([&topic], &AdminOptions::new()));
+    pub fn create_topic(&self, name: &str, partitions: i32, settings: Settings<'_>) {
+        self.create_topics(&[(name, partitions, settings)]);
+    }
+
+    /// The same for several at once.
+    pub fn create_topics(&self, topics: &[(&str, i32, Settings<'_>)]) {
+        let topics: Vec<NewTopic<'_>> = topics
+            .iter()
+            .map(|(name, partitions, settings)| {
+                let topic = NewTopic::new(name, *partitions, TopicReplication::Fixed(1));
+                settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+            })
+            .collect();
+        let results = super::block_on(self.admin().create_topics(&topics, &AdminOptions::new()));
         for result in results.expect("the broker answers") {
             result.unwrap_or_else(|(name, code)| panic!("topic {name}: {code}"));
         }
@@ -123,10 +136,12 @@ impl Kafka {
         }
     }
 
-    fn admin(&self) -> AdminClient<DefaultClientContext> {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.bootstrap());
-        config.create().expect("the configuration is right")
+    fn admin(&self) -> &AdminClient<DefaultClientContext> {
+        self.admin.get_or_init(|| {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", self.bootstrap()).set("reconnect.backoff.max.ms", "500");
+            config.create().expect("the configuration is right")
+        })
     }
 
     fn end(&self, signal: Signal) {
@@ -237,8 +252,8 @@ broker.heartbeat.interval.ms=200
 }
 
 /// The jars: where the variable says, else in the cache, else fetched.
-fn libs() -> PathBuf {
-    if let Some(home) = std::env::var_os(VARIABLE).filter(|home| !home.is_empty()) {
+pub fn libs(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    if let Some(home) = variable(VARIABLE).filter(|home| !home.is_empty()) {
         let libs = Path::new(&home).join("libs");
         let is_jar = |entry: io::Result<fs::DirEntry>| {
             entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "jar"))
@@ -247,8 +262,7 @@ fn libs() -> PathBuf {
         assert!(found, "{VARIABLE} is set to {home:?}, which has no libs/*.jar");
         return libs;
     }
-    let cache = cache::folder(|name| std::env::var_os(name))
-        .unwrap_or_else(|| missing("neither XDG_CACHE_HOME nor HOME is set"));
+    let cache = cache::folder(variable).unwrap_or_else(|| missing("neither XDG_CACHE_HOME nor HOME is set"));
     let libs = cache.join(CACHED).join("libs");
     if !libs.is_dir() {
         fetch(&libs);

@@ -11,6 +11,7 @@ pub mod names;
 pub mod people;
 pub mod responder;
 pub mod schemas;
+pub mod topic;
 
 use std::future::Future;
 use std::sync::{LazyLock, OnceLock};

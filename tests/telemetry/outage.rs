@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Single events, one after the other.
-const EVENTS: usize = 20;
+const EVENTS: usize = 50;
 
 /// Works with this endpoint; gives how long the events took and how long the end did.
 fn work(prefix: &str, endpoint: Option<&str>) -> (Duration, Duration) {
@@ -48,7 +48,7 @@ fn a_receiver_that_hangs_or_refuses_neither_slows_nor_stops_the_job() {
     for (prefix, endpoint) in [("hanging", &hangs), ("refusing", &refuses)] {
         let (with, end) = work(prefix, Some(endpoint));
         // Far less than any timeout of OTLP's, far more than a loaded machine's noise.
-        assert!(with < without * 2 + Duration::from_secs(2), "{prefix}: {with:?}, alone {without:?}");
+        assert!(with < without * 3 + Duration::from_secs(2), "{prefix}: {with:?}, alone {without:?}");
         assert!(end < Duration::from_secs(8), "{prefix}: the end took {end:?}");
     }
 }

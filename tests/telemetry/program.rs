@@ -41,6 +41,7 @@ pub struct Program {
 pub struct Setup {
     /// For whoever publishes and reads outcomes.
     pub config: Config,
+    sender: Sender,
     prefix: String,
     uri: String,
     bootstrap: String,
@@ -55,7 +56,8 @@ impl Setup {
         let uri = set.uri(&block_on(account(set, prefix)));
         let bootstrap = broker.bootstrap();
         let config = config_on(&bootstrap, prefix, &uri, "");
-        Self { config, prefix: prefix.to_owned(), uri, bootstrap }
+        let sender = Sender::new(&config.kafka).expect("a sender");
+        Self { config, sender, prefix: prefix.to_owned(), uri, bootstrap }
     }
 
     /// Starts the program; `extra` stands at the end of its configuration.
@@ -86,7 +88,7 @@ impl Setup {
         };
         let topic: Arc<str> = format!("{}.triggers", self.prefix).into();
         let records: Vec<_> = events.iter().map(|event| (topic.clone(), encoded(event))).collect();
-        for answer in Sender::new(&self.config.kafka).expect("a sender").send(&records, PATIENCE) {
+        for answer in self.sender.send(&records, PATIENCE) {
             answer.expect("published");
         }
     }

@@ -12,9 +12,13 @@ use std::{io::Write as _, time::Duration};
 use clap::Args;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
 
 use super::Exit;
+use crate::edge::mongo_lab::MongoError;
 use cast::CAST;
 use screen::plural;
 use stage::{Running, Stage, event};
@@ -130,16 +134,20 @@ async fn ask_the_clients(stage: &Stage) -> Vec<String> {
     let mut problems = Vec::new();
     let (named, others): (Vec<&Running>, Vec<&Running>) =
         stage.running.iter().partition(|running| running.actor.named);
-    let dead = join_all(named.iter().map(|running| is_dead(running))).await;
-    let alive = join_all(others.iter().map(|running| is_alive(running))).await;
-    let mut tell = |all: &[&Running], good: &[bool], what: &str| {
-        for (running, _) in all.iter().zip(good).filter(|(_, good)| !**good) {
-            problems.push(format!("{} {what} on m{}", running.actor.name(), running.piece.member + 1));
+    let fates = join_all(named.iter().chain(&others).map(|running| fate(running))).await;
+    let (mut ended, mut untouched) = (0, 0);
+    for (running, fate) in named.iter().chain(&others).zip(fates) {
+        let (who, member) = (running.actor.name(), running.piece.member + 1);
+        match (fate, running.actor.named) {
+            (Fate::Ended, true) => ended += 1,
+            (Fate::Alive, false) => untouched += 1,
+            (Fate::Alive, true) => problems.push(format!("{who} still runs on m{member}")),
+            (Fate::Ended, false) => problems.push(format!("{who} was cut on m{member}")),
+            (Fate::Unknown, _) => {
+                problems.push(format!("whether {who} still runs on m{member} cannot be known"));
+            }
         }
-        good.iter().filter(|good| **good).count()
-    };
-    let ended = tell(&named, &dead, "still runs");
-    let untouched = tell(&others, &alive, "was cut");
+    }
     say(&format!(
         "\nnamed:      {ended} of {} ended, as their own clients saw\n\
          bystanders: {untouched} of {} untouched, as their own clients saw\n",
@@ -208,20 +216,34 @@ fn complaints(data: &Value, agreeing: usize, members: usize) -> Vec<String> {
     complaints
 }
 
-/// A named one's work is dead when its client was told so.
-async fn is_dead(running: &Running) -> bool {
-    if running.piece.is_idle() {
-        return running.workload.probe().await.is_err();
-    }
-    running.workload.wait_touched(NOTICE).await.is_ok()
+/// What became of somebody's work, as their own client saw it.
+enum Fate {
+    /// It goes on, and noticed nothing.
+    Alive,
+    /// The server said that it is gone.
+    Ended,
+    /// Nobody said anything: a lost connection is no proof of either.
+    Unknown,
 }
 
-/// A bystander's work is alive when its client noticed nothing and can go on.
-async fn is_alive(running: &Running) -> bool {
-    if running.piece.is_idle() && running.workload.probe().await.is_err() {
-        return false;
+async fn fate(running: &Running) -> Fate {
+    let workload = &running.workload;
+    if running.piece.is_idle() {
+        return match timeout(NOTICE, workload.probe()).await {
+            Ok(Ok(())) => Fate::Alive,
+            Ok(Err(MongoError { code: Some(_), .. })) => Fate::Ended,
+            Ok(Err(MongoError { code: None, .. })) | Err(_) => Fate::Unknown,
+        };
     }
-    running.workload.is_untouched()
+    if running.actor.named {
+        // An end is worth waiting for. That it was not touched is what is then looked at.
+        let _ = workload.wait_touched(NOTICE).await;
+    }
+    match workload.journal().first_error() {
+        None if workload.is_untouched() => Fate::Alive,
+        Some((Some(_), _)) => Fate::Ended,
+        Some((None, _)) | None => Fate::Unknown,
+    }
 }
 
 fn tell_how_to_play(stage: &Stage) {

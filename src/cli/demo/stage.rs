@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    mem::ManuallyDrop,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -40,6 +41,8 @@ const OUTCOMES: &str = "severance.outcomes";
 const DEAD_LETTERS: &str = "severance.dead-letters";
 /// How long anything may take that should take moments.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one member may take to say what runs there: milliseconds, or it hangs.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Something that an actor runs.
 pub struct Running {
@@ -62,7 +65,8 @@ pub struct Stage {
     cluster: MongoCluster,
     /// The replica set.
     pub set: ReplicaSet,
-    mock: MockCluster,
+    /// Never dropped: it ends with the process, when nobody is left who could miss it and say so.
+    mock: ManuallyDrop<MockCluster>,
     folder: LabDir,
 }
 
@@ -107,6 +111,7 @@ impl Stage {
         let service = tokio::spawn(service::run(load()?, stopped));
         let outcomes = Reader::open(&kafka, OUTCOMES, Start::Beginning)?.follow()?;
         let sender = Sender::new(&kafka)?;
+        let mock = ManuallyDrop::new(mock);
         let mut stage = Self { running, outcomes, service, stop, sender, cluster, set, mock, folder };
         stage.wait_until_listening().await?;
         tell("severance", format!("listening on {TRIGGERS}"));
@@ -165,7 +170,7 @@ impl Stage {
                 member.hello().await?;
                 member.survey(&everybody, true).await
             };
-            let survey = timeout(PATIENCE, looked)
+            let survey = timeout(LOOK, looked)
                 .await
                 .map_err(|_| anyhow::anyhow!("{host} does not answer"))?
                 .map_err(|error| anyhow::anyhow!("{host}: {}", error.message))?;
@@ -230,7 +235,8 @@ fn config_text(bootstrap: &str) -> String {
          \x20 delivery: at-least-once      # the embedded Kafka has no real transactions\n\
          \x20 topics:\n\
          \x20   - name: {TRIGGERS}\n\
-         \x20     accept_types: [\"io.severance.*\", \"io.severance.account.reinstated.*\"]\n\
+         \x20     accept_types: [io.severance.account.compromised.*, io.severance.account.offboarded.*,\n\
+         \x20       io.severance.account.reinstated.*, io.severance.access-window.closed.*, io.severance.demo.*]\n\
          \x20 outcomes: {OUTCOMES}\n\
          \x20 dead_letters: {DEAD_LETTERS}\n\
          clusters:\n\

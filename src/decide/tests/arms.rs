@@ -246,3 +246,40 @@ fn what_cannot_be_read_is_undecodable_and_harms_nothing_beside_it() {
         ["terminate a@admin on orders lab", "undecodable invalid_data", "terminate b@admin on orders lab"],
     );
 }
+
+#[test]
+fn a_request_is_cut_where_it_says_and_nowhere_else() {
+    let on = "io.severance.termination.requested.v1";
+    let world = world().rules([
+        on_cluster(
+            "lab",
+            rule("lab", Class::Request, on, "event.data.reason == 'lab'", "event.data.principals"),
+        ),
+        rule("any", Class::Request, on, "", "event.data.principals"),
+    ]);
+    let request = |reason: &str, clusters: Value| {
+        said(on, json!({"reason": reason, "clusters": clusters, "principals": named(&["a@admin"])}))
+    };
+    let session = json!({"id": "0190f0e0-0000-4000-8000-000000000000", "uid": "00".repeat(32)});
+    check(
+        &world,
+        vec![
+            request("drill", json!(["lab"])),
+            request("drill", json!(["lab", "orders"])),
+            request("drill", json!(null)),
+            request("drill", json!(["ordres"])),
+            request("lab", json!(["orders"])),
+            request("drill", json!(["lab"])).with("roles", json!(["dba@admin"])),
+            request("drill", json!(["lab"])).with("sessions", json!([session])),
+        ],
+        [
+            "terminate a@admin on lab",
+            "terminate a@admin on orders lab",
+            "terminate a@admin on orders lab",
+            "refuse UnknownCluster: the event names the cluster `ordres`; rule `any` has orders, lab",
+            "refuse UnknownCluster: the event names the cluster `orders`; rule `lab` has lab",
+            "refuse NotSupported: not supported by this version: targets that are roles",
+            "refuse NotSupported: not supported by this version: targets that are sessions",
+        ],
+    );
+}

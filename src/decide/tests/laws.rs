@@ -72,9 +72,9 @@ fn who() -> impl Strategy<Value = Vec<&'static str>> {
 fn event() -> impl Strategy<Value = Said> {
     let kind = prop::sample::select(vec!["account.compromised", "account.offboarded", "account.reinstated"]);
     let release = prop::sample::select(vec![None, Some("compromise"), Some("offboarding"), Some("window")]);
-    let place = (0..3i32, 0..40i64, prop::bool::ANY, 0..120i64);
+    let place = (0..3i32, 0..40i64, prop::bool::ANY, 0..120i64, prop::bool::weighted(0.1));
     (kind, who(), 0..6u8, release, place).prop_map(
-        |(kind, who, id, release, (partition, offset, local, ago))| {
+        |(kind, who, id, release, (partition, offset, local, ago, redriven))| {
             let at: Timestamp = NOW.parse().unwrap();
             let time = at - jiff::SignedDuration::from_secs(ago);
             let event = own(kind, &who).id(&format!("id{id}")).time(&time.to_string());
@@ -82,6 +82,7 @@ fn event() -> impl Strategy<Value = Said> {
                 Some(class) if kind.ends_with("reinstated") => event.with("releases", json!([class])),
                 _ => event,
             };
+            let event = if redriven { event.redriven() } else { event };
             if local { event.from(Origin::Local) } else { event.on(TOPIC, partition, offset, Some(NOW)) }
         },
     )

@@ -110,10 +110,11 @@ struct Said {
     time: Option<String>,
     data: Value,
     origin: Option<Origin>,
+    redriven: bool,
 }
 
 fn said(kind: &str, data: Value) -> Said {
-    Said { id: None, kind: kind.to_owned(), time: None, data, origin: None }
+    Said { id: None, kind: kind.to_owned(), time: None, data, origin: None, redriven: false }
 }
 
 /// One of Severance's own types, about these, each `user@db`.
@@ -166,6 +167,11 @@ impl Said {
         Self { origin: Some(origin), ..self }
     }
 
+    /// Given another chance by hand.
+    fn redriven(self) -> Self {
+        Self { redriven: true, ..self }
+    }
+
     /// The index gives the id and the offset where nothing is said.
     fn decoded(self, index: usize) -> Decoded {
         let id = self.id.unwrap_or_else(|| format!("e{}", index + 1));
@@ -184,7 +190,10 @@ impl Said {
             timestamp: Some(now),
         });
         let value = Some(envelope.to_string().into_bytes());
-        decode(Record { key: None, value, headers: vec![content_type], origin }, now, false)
+        Decoded {
+            redriven: self.redriven,
+            ..decode(Record { key: None, value, headers: vec![content_type], origin }, now, false)
+        }
     }
 }
 

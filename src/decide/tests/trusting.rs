@@ -94,3 +94,23 @@ fn a_refused_event_is_no_first_one() {
         ],
     );
 }
+
+#[test]
+fn a_redriven_event_is_no_duplicate_of_what_was_accepted_and_counts_from_its_redrive() {
+    let mut world = world();
+    let first = Origin::Kafka { topic: TOPIC.into(), partition: 0, offset: 3, timestamp: None };
+    world.context.accepted.insert(CaseId::of_event("/s", "same"), first);
+    let old = compromised(&["a@admin"]).id("same").time("2026-01-01T00:00:00Z");
+    check(&world, vec![old.clone()], ["duplicate of t[0]@3"]);
+    check(&world, vec![old.redriven()], ["terminate a@admin on orders lab"]);
+}
+
+#[test]
+fn one_batch_has_one_plan_for_a_case_also_where_it_is_redriven_in_it() {
+    let event = || compromised(&["a@admin"]).id("same");
+    check(
+        &world(),
+        vec![event(), event().redriven(), event().redriven()],
+        ["terminate a@admin on orders lab", "duplicate of t[0]@1", "duplicate of t[0]@1"],
+    );
+}

@@ -222,8 +222,10 @@ async fn a_member_that_restarted_since_the_look_has_ended_what_ran() {
     member.runs(&["alice@admin"], true, Mortal);
     let passing = Err(error(ErrorClass::Transient, 91));
     member.kills.lock().unwrap().push_back(passing);
+    let began = Instant::now();
     let restart = async {
         while member.asked().is_empty() {
+            assert!(began.elapsed() < SOON, "it was not asked to kill");
             tokio::task::yield_now().await;
         }
         member.restarts();

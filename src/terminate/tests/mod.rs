@@ -23,7 +23,7 @@ fn short() -> Pace {
 /// A budget that nothing may use up, however busy the machine.
 fn patient() -> Pace {
     Pace {
-        inline_budget: Duration::from_secs(60),
+        inline_budget: Duration::from_secs(20),
         evidence_wait: Duration::from_secs(10),
         max_items: 10,
         verify_rounds: 3,

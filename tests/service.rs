@@ -1,0 +1,20 @@
+//! `severance run` and the commands around it: the real program between a real Kafka and a real
+//! replica set, and what happens when one of them, or the program itself, goes away.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+mod service {
+    mod commands;
+    mod events;
+    mod group;
+    mod house;
+    mod names;
+    mod outages;
+    mod parts;
+    mod poison;
+    mod restart;
+    mod secrets;
+    mod storm;
+    mod topics_lost;
+}
