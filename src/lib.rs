@@ -26,8 +26,9 @@
 //! [`config`] reads the configuration and tells all its faults at once; [`check`] asks beforehand
 //! whether the job could be done. [`privilege`] is the one
 //! list of what the account may do. [`responder`] puts a pipeline together, [`service`] runs it
-//! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a command. [`edge`] is the only place
-//! that names rdkafka and mongodb. [`telemetry`] is the log. [`lab`] starts real servers on
+//! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a
+//! command. [`edge`] is the only place that names rdkafka, mongodb and axum. [`telemetry`] is the log, the
+//! metrics and the traces, [`health`] whether the job can be done now. [`lab`] starts real servers on
 //! loopback, for the demo and the tests.
 //!
 //! # Invariants
@@ -56,6 +57,7 @@ pub mod config;
 pub mod decide;
 pub mod decode;
 pub mod edge;
+pub mod health;
 pub mod ingest;
 pub mod lab;
 pub mod lanes;

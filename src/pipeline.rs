@@ -15,6 +15,7 @@ use crate::{
     ingest::{Batch, Claim, Origin, Partition, Record},
     lanes::Touches,
     report::{Commit, Speaker, report},
+    telemetry::Trace,
     terminate::{Terminator, member::Cluster},
 };
 
@@ -47,9 +48,10 @@ impl<C: Cluster> Pipeline<C> {
 
     /// The first half: what is to be done. Batches pass through it one by one, in their order.
     pub async fn decide(&self, batch: Batch) -> DecidedBatch {
+        let mut trace = Trace::of(&batch);
         let Batch { id, records, fresh, received_at, claim } = batch;
         let offsets = next_offsets(&records);
-        let decoded: Vec<Decoded> = records
+        let mut decoded: Vec<Decoded> = records
             .into_iter()
             .map(|record| {
                 let maybe_rerun =
@@ -57,18 +59,22 @@ impl<C: Cluster> Pipeline<C> {
                 decode(record, received_at, maybe_rerun)
             })
             .collect();
+        trace.decoded(&mut decoded);
         let context = self.prepare(&decoded).await;
         let decided = decide(&self.policy, decoded, &context);
+        trace.decided(&decided);
         self.remember(&decided);
-        DecidedBatch { id, decided, offsets, claim }
+        DecidedBatch { id, decided, offsets, claim, trace }
     }
 
     /// The second half: does it, and says what came of it. Batches may pass through it side by
     /// side, those about the same person on the same cluster one after the other.
     pub async fn carry_out(&self, batch: DecidedBatch) -> Commit {
-        let DecidedBatch { id, decided, offsets, claim } = batch;
-        let terminated = self.terminator.terminate(id, decided).await;
-        report(&self.speaker, id, terminated, offsets, claim, (self.clock)())
+        let DecidedBatch { id, decided, offsets, claim, mut trace } = batch;
+        let terminated = trace.around(self.terminator.terminate(id, decided)).await;
+        let commit = report(&self.speaker, id, terminated, offsets, claim, (self.clock)());
+        trace.reported(&commit.messages);
+        Commit { trace, ..commit }
     }
 
     /// Gathers what `decide` needs to know of the world.
@@ -113,6 +119,7 @@ pub struct DecidedBatch {
     decided: Vec<Decided>,
     offsets: BTreeMap<Partition, i64>,
     claim: Claim,
+    trace: Trace,
 }
 
 impl DecidedBatch {

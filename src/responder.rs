@@ -32,7 +32,8 @@ pub struct Responder {
 impl Responder {
     /// Reads every URI; connects to nothing yet.
     pub async fn new(config: Config, clock: Clock) -> Result<Self, InvalidCluster> {
-        let Config { kafka, clusters, protected, rules, dry_run, limits, work, hash } = config;
+        let Config { kafka, clusters, protected, rules, dry_run, limits, work, listen: _, log: _, hash } =
+            config;
         let clusters: Vec<_> =
             try_join_all(clusters.iter().map(MongoCluster::new)).await?.into_iter().map(Arc::new).collect();
         let pace = Pace {

@@ -8,22 +8,25 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    task::{JoinError, JoinHandle},
+    task::{JoinError, JoinHandle, JoinSet},
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
-    config::Config,
+    config::{Config, Kafka},
     edge::{
+        http,
         kafka_commit::Committer,
         kafka_consumer::{Batches, Consumer, ConsumerError},
         kafka_publisher::PublishError,
         mongo_cluster::InvalidCluster,
     },
+    health::{self, Health},
     lanes::Lanes,
     pipeline::Clock,
-    report::{self, Commit, Message},
+    report::Commit,
     responder::Responder,
+    telemetry::{self, Publication, events::BatchTaken, metrics},
 };
 
 /// Leaving the group takes a round trip to the broker, and saves the others from waiting until our
@@ -56,6 +59,11 @@ pub enum ServiceError {
 /// Runs until `stop` becomes true, and drains: the batch in hand is finished, published and
 /// committed, and the group is left.
 pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), ServiceError> {
+    let health = Arc::new(Health::default());
+    health.report(health::RUNNING, None);
+    health.report(health::STARTED, Some("the clusters are being looked for".to_owned()));
+    let _answering = seen(&config, &health);
+
     let clock: Clock = Arc::new(Timestamp::now);
     let responder = Responder::new(config, clock).await?;
     // A cluster that is down must not keep the others from being served.
@@ -64,6 +72,13 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let (consumer, batches, offsets) =
         Consumer::start(&responder.kafka, responder.work.batch_max_records, Timestamp::now)?;
     let committer = Committer::start(&responder.kafka, offsets)?;
+    health.report(health::STARTED, None);
+    health.ask(health::ASSIGNMENT, consumer.fault());
+    health.ask(health::PUBLISHING, committer.fault());
+    let mut watching = JoinSet::new();
+    for cluster in &responder.clusters {
+        watching.spawn(health::watch_nodes(cluster.clone(), health.clone()));
+    }
     tracing::info!(
         group = responder.kafka.group,
         topics =
@@ -77,6 +92,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let (ended, until) = tokio::select! {
         ended = &mut work => (ended, Instant::now() + drain),
         () = told(&mut stop) => {
+            health.report(health::RUNNING, Some("draining".to_owned()));
             tracing::info!(within = ?drain, "draining: no more records are taken");
             let until = Instant::now() + drain;
             consumer.stop();
@@ -97,6 +113,17 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     Ok(())
 }
 
+/// What the operator sees from now on, whatever else works.
+fn seen(config: &Config, health: &Arc<Health>) -> Option<http::Server> {
+    telemetry::hash_principals(config.log.hash_principals);
+    metrics::build_info(&config.hash);
+    let asked = health.clone();
+    metrics::watch_readiness(move || {
+        asked.look().checks.into_iter().map(|(check, verdict)| (check, verdict.ok)).collect()
+    });
+    config.listen.map(|address| http::Server::start(address, health.clone()))
+}
+
 /// Waits until told to stop. Who can no longer tell us counts as having done so.
 async fn told(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
@@ -112,7 +139,7 @@ struct InFlight {
 /// While one batch is checked, reported and published, the next is being killed.
 async fn serve(responder: &Responder, batches: Batches, committer: &Committer) -> Result<(), ServiceError> {
     let (started, in_order) = mpsc::channel(responder.work.depth);
-    tokio::try_join!(start(responder, batches, started), finish(in_order, committer))?;
+    tokio::try_join!(start(responder, batches, started), finish(in_order, committer, &responder.kafka))?;
     Ok(())
 }
 
@@ -129,6 +156,7 @@ async fn start(
         // taken away with its partition. The semaphore is never closed.
         let Ok(slot) = slots.clone().acquire_owned().await else { return Ok(()) };
         let Some(batch) = batches.next().await? else { return Ok(()) };
+        BatchTaken { batch: batch.id, records: &batch.records }.emit();
         let decided = responder.pipeline.decide(batch).await;
         let mut turn = lanes.enter(decided.touches());
         let pipeline = responder.pipeline.clone();
@@ -143,16 +171,15 @@ async fn start(
 }
 
 /// Publishes what batches leave behind, in their order.
-async fn finish(mut in_order: mpsc::Receiver<InFlight>, committer: &Committer) -> Result<(), ServiceError> {
+async fn finish(
+    mut in_order: mpsc::Receiver<InFlight>,
+    committer: &Committer,
+    kafka: &Kafka,
+) -> Result<(), ServiceError> {
     while let Some(InFlight { commit, slot }) = in_order.recv().await {
-        let commit = commit.await?;
-        tracing::debug!(batch = %commit.batch, messages = commit.messages.len(), "publishing");
-        for message in &commit.messages {
-            if let Message::Outcome(outcome) = message {
-                report::log(&outcome.data);
-            }
-        }
-        committer.commit(commit).await?;
+        let mut commit = commit.await?;
+        let publication = Publication::of(&mut commit, &kafka.outcomes, &kafka.dead_letters);
+        publication.around(committer.commit(commit)).await?;
         drop(slot);
     }
     Ok(())

@@ -3,6 +3,7 @@
 pub mod check;
 mod dead_letters;
 mod demo;
+mod health;
 mod publish;
 mod role;
 mod run;
@@ -73,6 +74,8 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// Put events on the topic that may say them
     Publish(publish::PublishArgs),
+    /// Ask a running `severance run` how it is, for probes in containers
+    Health(health::HealthArgs),
     /// List what could not be read, show it, or send it again
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Print the responder's least-privilege role and user as a script for mongosh
@@ -91,6 +94,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
             Command::Publish(args) => block_on(publish::run(&args)),
+            Command::Health(args) => health::health(&args),
             Command::DeadLetters(args) => dead_letters::run(&args),
             Command::Role(args) => role::role(&args),
         }

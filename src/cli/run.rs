@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::Exit;
-use crate::{edge::kafka_client, service};
+use crate::{config::Process, edge::kafka_client, service, telemetry};
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -38,7 +38,10 @@ pub fn run(args: &RunArgs) -> Exit {
                 return Exit::OurFault;
             }
         };
-        match service::run(config, stop).await {
+        let exporting = telemetry::otlp::start(&Process);
+        let ended = service::run(config, stop).await;
+        exporting.finish().await;
+        match ended {
             Ok(()) => Exit::Done,
             Err(error @ service::ServiceError::Cluster(_)) => {
                 eprintln!("severance: {error}");

@@ -12,6 +12,7 @@ mod field;
 mod kafka;
 mod names;
 mod node;
+mod operator;
 mod protected;
 mod reader;
 mod rules;
@@ -26,7 +27,7 @@ pub use fault::{Fault, Faults, Place, Warning};
 pub use kafka::RESERVED;
 pub use secret::{Process, Surroundings};
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
@@ -54,8 +55,10 @@ const ROOT: Keys = Keys {
         "limits",
         "evidence",
         "verify",
+        "listen",
+        "log",
     ],
-    later: &["listen", "pause_file", "canary", "windows", "inactivity", "identities"],
+    later: &["pause_file", "canary", "windows", "inactivity", "identities"],
 };
 
 /// Everything that `run` needs to know.
@@ -75,6 +78,10 @@ pub struct Config {
     pub limits: Limits,
     /// How a batch is worked on.
     pub work: Work,
+    /// Where health and metrics are answered, if anywhere.
+    pub listen: Option<SocketAddr>,
+    /// How the log is written.
+    pub log: Log,
     /// Which configuration this is: the first 16 hex digits of its text's SHA-256. Secrets stand
     /// elsewhere and are not part of it.
     pub hash: Arc<str>,
@@ -126,6 +133,8 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
     let rules = rules::rules(root, &known);
     let dry_run = root.or("dry_run", false, Field::flag);
     let bounds = bounds::bounds(root);
+    let listen = operator::listen(root);
+    let log = operator::log(root);
     if let Ok(true) = dry_run {
         root.warn("dry_run", "is on: nobody will be cut", "remove it when the outcomes are what you expect");
     }
@@ -138,6 +147,8 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
         dry_run: dry_run?,
         limits,
         work,
+        listen: listen?,
+        log: log?,
         hash,
     })
 }
@@ -181,6 +192,13 @@ pub struct Cluster {
     pub uri: SecretString,
     /// By a member's configured `host:port` the address at which we reach it.
     pub members: BTreeMap<String, String>,
+}
+
+/// How the log is written.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Principals are hashed in it.
+    pub hash_principals: bool,
 }
 
 /// How a batch is worked on.

@@ -10,6 +10,7 @@ use super::{
     bounds::{EVIDENCE, LIMITS, MAX_EVENT_AGE, VERIFY},
     clusters::CLUSTER,
     kafka::{KAFKA, RESERVED, TOPIC},
+    operator::LOG,
     protected::{PRINCIPAL, PROTECTED},
     reader::Keys,
     rules::{RULE, TARGET},
@@ -18,7 +19,7 @@ use super::{
 };
 
 /// Every section that the parser reads; `[]` is a list's entry, `{}` a value in a free map.
-const SECTIONS: [(&str, &Keys); 15] = [
+const SECTIONS: [(&str, &Keys); 16] = [
     ("", &super::ROOT),
     ("kafka", &KAFKA),
     ("kafka.properties.{}", &SECRET),
@@ -34,6 +35,7 @@ const SECTIONS: [(&str, &Keys); 15] = [
     ("limits.max_event_age", &MAX_EVENT_AGE),
     ("evidence", &EVIDENCE),
     ("verify", &VERIFY),
+    ("log", &LOG),
 ];
 
 fn schema() -> Value {
@@ -183,10 +185,11 @@ fn both_refuse_what_has_the_wrong_type_at_any_key() {
 }
 
 #[test]
-fn both_refuse_an_empty_value_at_any_key_but_instance() {
+fn both_refuse_an_empty_value_at_any_key_but_those_that_may_be_null() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     for broken in changed(&quick_example(), &|_| Value::Null) {
-        let allowed = broken["kafka"].get("instance").is_some_and(Value::is_null);
+        let null = |value: Option<&Value>| value.is_some_and(Value::is_null);
+        let allowed = null(broken["kafka"].get("instance")) || null(broken.get("listen"));
         assert_eq!(validator.is_valid(&broken), allowed, "schema: {broken}");
         assert_eq!(read(&broken.to_string()).is_ok(), allowed, "parser: {broken}");
     }
@@ -289,6 +292,18 @@ fn both_refuse_the_same_values() {
         ("/limits/max_event_age/window", vec![json!("1h30m"), json!("")]),
         ("/evidence/max_items", vec![json!(-1), json!(1_001)]),
         ("/verify/rounds", vec![json!(0), json!(11)]),
+        (
+            "/listen",
+            vec![
+                json!(""),
+                json!(9464),
+                json!(false),
+                json!("localhost:9464"),
+                json!("127.0.0.1"),
+                json!(":1"),
+            ],
+        ),
+        ("/log/hash_principals", vec![json!("yes"), json!(1)]),
     ] {
         for value in values {
             let mut broken = quick_example();

@@ -197,7 +197,7 @@ fn text_that_is_no_yaml_is_refused_with_its_place_and_without_an_excerpt() {
 
     /etc/severance/severance.yaml:1:1
         is empty
-        fix: write a map with kafka, clusters, protected, protected_defaults, rules, default_rules, dry_run, limits, evidence, verify
+        fix: write a map with kafka, clusters, protected, protected_defaults, rules, default_rules, dry_run, limits, evidence, verify, listen, log
     "#);
     insta::assert_snapshot!(read("kafka: {}\n---\nkafka: {}\n").unwrap_err(), @r#"
     1 fault in /etc/severance/severance.yaml
@@ -304,15 +304,28 @@ fn every_property_that_is_a_secret_is_refused_in_clear() {
 #[test]
 fn what_a_later_version_brings_is_named_as_such() {
     for (old, new) in [
-        ("\nclusters:", "\nlisten: 127.0.0.1:9464\nclusters:"),
+        ("\nclusters:", "\ncanary: { every: 1m }\nclusters:"),
         ("\nclusters:", "\npause_file: /tmp/pause\nclusters:"),
-        ("\nclusters:", "\nlisten: null\nclusters:"),
         ("  outcomes:", "  state: severance.state\n  outcomes:"),
         ("  outcomes:", "  commands: severance.commands\n  outcomes:"),
     ] {
         let faults = broken(old, new);
         assert!(faults.ends_with("is not in this version"), "{faults}");
     }
+}
+
+#[test]
+fn health_is_answered_on_loopback_unless_somebody_says_otherwise() {
+    let listen = |extra: &str| read(&format!("{GOOD}{extra}")).unwrap().0.listen.map(|it| it.to_string());
+    assert_eq!(listen("").as_deref(), Some("127.0.0.1:9464"));
+    assert_eq!(listen("\nlisten: \"[::]:80\"\n").as_deref(), Some("[::]:80"));
+    assert_eq!(listen("\nlisten: null\n"), None);
+}
+
+#[test]
+fn principals_stand_in_the_log_by_name_unless_they_are_to_be_hashed() {
+    assert!(!good().log.hash_principals);
+    assert!(read(&format!("{GOOD}\nlog: {{ hash_principals: true }}\n")).unwrap().0.log.hash_principals);
 }
 
 #[test]

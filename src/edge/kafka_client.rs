@@ -58,12 +58,14 @@ const READING: [(&str, &str); 5] = [
     ("auto.offset.reset", "earliest"),
 ];
 
-const GROUP: [(&str, &str); 3] = [
+const GROUP: [(&str, &str); 4] = [
     ("session.timeout.ms", "6000"),
     // A member hears of a rebalance with its next heartbeat, and a partition that moves is nobody's
     // until both its owners have heard: 2 s with 2000, and 1 s with 500 or less, measured.
     ("heartbeat.interval.ms", "500"),
     ("auto.commit.interval.ms", "1000"),
+    // Where partitions end, for the lag; it comes with what is fetched anyway.
+    ("statistics.interval.ms", "5000"),
 ];
 
 const WRITING: [(&str, &str); 4] = [

@@ -60,6 +60,15 @@ impl Committer {
         }
     }
 
+    /// A question, to be asked at any time: what keeps us from publishing.
+    pub fn fault(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let connection = match &self.way {
+            Way::AtLeastOnce(publisher) => publisher.connection(),
+            Way::ExactlyOnce(transactions) => transactions.connection(),
+        };
+        move || connection.fault()
+    }
+
     /// False while no broker can be reached, as far as is known.
     pub fn is_reachable(&self) -> bool {
         match &self.way {

@@ -114,6 +114,15 @@ impl Consumer {
     pub fn is_reachable(&self) -> bool {
         !self.connection.is_unreachable()
     }
+
+    /// A question, to be asked at any time: what keeps us from having our partitions.
+    pub fn fault(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let (handover, connection) = (self.handover.clone(), self.connection.clone());
+        move || {
+            let waiting = || (!handover.has_joined()).then(|| "the group has not let us in yet".to_owned());
+            connection.fault().or_else(waiting)
+        }
+    }
 }
 
 impl Drop for Consumer {

@@ -105,6 +105,8 @@ struct State {
     refused: BTreeSet<String>,
     /// Why the last single connection failed: the cause of "all brokers are down".
     last_failure: Option<String>,
+    /// A topic that takes nothing, and why.
+    blocked: Option<String>,
     /// When the brokers could not be reached for the last time, until somebody has asked.
     outage: Option<Instant>,
 }
@@ -197,6 +199,21 @@ impl Connection {
     /// Whether no broker can be reached, as far as is known.
     pub(super) fn is_unreachable(&self) -> bool {
         !self.state().unreachable.is_empty()
+    }
+
+    /// A topic takes nothing now, for this reason; or every topic does again.
+    pub(super) fn block(&self, reason: Option<String>) {
+        self.state().blocked = reason;
+    }
+
+    /// What keeps this client from its work, as far as is known.
+    pub(super) fn fault(&self) -> Option<String> {
+        let state = self.state();
+        if state.unreachable.is_empty() {
+            return state.blocked.clone();
+        }
+        let cause = state.last_failure.as_deref().unwrap_or("all brokers are down");
+        Some(format!("Kafka cannot be reached: {cause}"))
     }
 
     /// Why the last connection failed, where one did.

@@ -2,8 +2,6 @@
 //! partitions and their offsets.
 
 use std::{
-    collections::BTreeSet,
-    fmt::Write as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,12 +10,12 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
+    ClientContext, Offset, Statistics, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::{
     kafka_consumer::ConsumerError,
@@ -25,7 +23,10 @@ use super::{
     kafka_handover::Handover,
     kafka_record::Names,
 };
-use crate::ingest::Partition;
+use crate::{
+    ingest::Partition,
+    telemetry::events::{PartitionEnds, PartitionsAssigned, PartitionsRevoked, RebalanceFailed},
+};
 
 /// How long the commit at the end is tried again. A rebalance in which everybody takes part needs
 /// a second or two.
@@ -74,13 +75,17 @@ impl ClientContext for Member {
     fn error(&self, error: KafkaError, reason: &str) {
         self.connection.trouble(&error, reason);
     }
+
+    fn stats(&self, statistics: Statistics) {
+        tell_ends(&statistics);
+    }
 }
 
 impl ConsumerContext for Member {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) if list.count() > 0 => {
-                info!(partitions = written(list), "partitions assigned");
+                PartitionsAssigned { partitions: &partitions(list) }.emit();
                 self.connection.reached();
                 self.connection.forget_refusals();
                 self.handover.assigned(partitions(list));
@@ -98,10 +103,11 @@ impl ConsumerContext for Member {
                 // librdkafka commits what is stored when it lets go of the partitions.
                 store(consumer, &self.handover);
                 dropped += self.handover.revoked(&revoked);
-                info!(partitions = written(list), dropped, "partitions revoked");
+                PartitionsRevoked { partitions: &partitions(list), dropped }.emit();
             }
-            Rebalance::Assign(_) | Rebalance::Revoke(_) => {}
-            Rebalance::Error(error) => warn!(%error, "a rebalance failed"),
+            Rebalance::Assign(_) => self.handover.assigned([]),
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => RebalanceFailed { error: &error.to_string() }.emit(),
         }
     }
 
@@ -209,13 +215,19 @@ fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
     list.elements().iter().map(|element| names.partition(element.topic(), element.partition())).collect()
 }
 
-/// `hr[0] hr[1] siem[0]`
-fn written(list: &TopicPartitionList) -> String {
-    let sorted: BTreeSet<Partition> = partitions(list).into_iter().collect();
-    sorted.iter().fold(String::new(), |mut text, partition| {
-        let gap = if text.is_empty() { "" } else { " " };
-        // Writing to a String cannot fail.
-        let _always = write!(text, "{gap}{}[{}]", partition.topic, partition.number);
-        text
-    })
+/// Where the partitions end, as far as librdkafka has heard.
+fn tell_ends(statistics: &Statistics) {
+    let mut names = Names::default();
+    for (topic, of_topic) in &statistics.topics {
+        for (number, of_partition) in of_topic.partitions.iter().filter(|(number, _)| **number >= 0) {
+            // What an open transaction has written is not ours to read yet.
+            let end =
+                if of_partition.ls_offset >= 0 { of_partition.ls_offset } else { of_partition.hi_offset };
+            let begin = [of_partition.committed_offset, of_partition.lo_offset];
+            let begin = begin.into_iter().find(|offset| *offset >= 0);
+            if end >= 0 {
+                PartitionEnds { partition: &names.partition(topic, *number), end, begin }.emit();
+            }
+        }
+    }
 }

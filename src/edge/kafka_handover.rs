@@ -57,6 +57,8 @@ struct State {
     filling: bool,
     /// The thread adds no more records.
     ended: bool,
+    /// The group has said which partitions are ours, be it none.
+    joined: bool,
     failure: Option<ConsumerError>,
 }
 
@@ -71,6 +73,7 @@ impl Handover {
                 phase: Phase::Running,
                 filling: false,
                 ended: false,
+                joined: false,
                 failure: None,
             }),
             ready: Notify::new(),
@@ -178,8 +181,14 @@ impl Handover {
 
     pub(super) fn assigned(&self, partitions: impl IntoIterator<Item = Partition>) {
         let mut state = self.state();
+        state.joined = true;
         state.pending.assigned(partitions);
         state.another_generation();
+    }
+
+    /// Whether the group has said which partitions are ours, be it none.
+    pub(super) fn has_joined(&self) -> bool {
+        self.state().joined
     }
 
     /// Forgets what is pending of these partitions, which are about to be taken away; says how

@@ -34,6 +34,9 @@ const LOOK: Duration = Duration::from_micros(200);
 const OUTAGE_AFTER: Duration = Duration::from_millis(500);
 const LOOK_IN_OUTAGE: Duration = Duration::from_millis(10);
 
+/// How long a poll lasts that takes all that librdkafka has to say; thousands of messages fit.
+const SERVE: Duration = Duration::from_millis(2);
+
 /// How long a look for a missing topic may take.
 const LOOK_FOR: Duration = Duration::from_secs(1);
 
@@ -124,9 +127,19 @@ impl Rounds {
         deliveries
     }
 
-    /// Serves what librdkafka has to say while nothing is published.
-    pub(super) fn idle(&self) {
-        self.producer.poll(Duration::ZERO);
+    /// Serves what librdkafka has to say while nothing is published: all of it, since a poll without
+    /// time takes one message, and in an outage there are several a second. While the brokers
+    /// cannot be reached, asks whether they are back: librdkafka does not say so, and on a quiet day
+    /// nothing is published that would.
+    pub(super) fn idle(&self, topic: &str) {
+        self.producer.poll(SERVE);
+        let connection = &self.producer.context().connection;
+        if connection.is_unreachable() && self.producer.client().fetch_metadata(Some(topic), LOOK_FOR).is_ok()
+        {
+            // What was said before the answer is over with it.
+            self.producer.poll(SERVE);
+            connection.reached();
+        }
     }
 
     /// Looks for a topic that was missing: librdkafka by itself looks every ten seconds.

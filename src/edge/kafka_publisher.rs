@@ -31,6 +31,7 @@ use super::{
 use crate::{
     config::Kafka,
     report::{Encoded, Form, Message},
+    telemetry::events::PublishRetried,
 };
 
 /// The first and the longest pause before what failed is sent again.
@@ -151,6 +152,11 @@ impl<M: Publishable> Publisher<M> {
     pub fn is_reachable(&self) -> bool {
         !self.connection.is_unreachable()
     }
+
+    /// What troubles there are.
+    pub(super) fn connection(&self) -> Arc<Connection> {
+        self.connection.clone()
+    }
 }
 
 /// The thread's own state.
@@ -179,7 +185,7 @@ impl Worker {
             match received.recv_timeout(IDLE) {
                 // Whoever asked may be gone; it is published all the same.
                 Ok(Command { messages, answer }) => drop(answer.send(self.publish(&messages))),
-                Err(RecvTimeoutError::Timeout) => self.rounds.idle(),
+                Err(RecvTimeoutError::Timeout) => self.rounds.idle(&self.outcomes),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -194,6 +200,7 @@ impl Worker {
                 return Err(PublishError::Stopped { unacknowledged: left.len(), total: messages.len() });
             }
             let failures = self.try_once(messages, &mut left);
+            failures.iter().for_each(|(topic, code)| retried(topic, *code));
             self.log(&failures, &left);
             if left.is_empty() || self.stopped() {
                 continue;
@@ -285,6 +292,7 @@ impl Worker {
             }
             !again
         });
+        self.connection.block(self.failing.iter().next().map(|(topic, why)| format!("{topic}: {why}")));
         if failures.is_empty() {
             self.connection.reached();
         }
@@ -323,6 +331,10 @@ impl Worker {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+}
+
+fn retried(topic: &str, code: RDKafkaErrorCode) {
+    PublishRetried { topic, error: &format!("{code:?}") }.emit();
 }
 
 /// How a missing topic is said, whichever of its codes librdkafka has for it at the moment: a new

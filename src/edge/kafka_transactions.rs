@@ -37,6 +37,7 @@ use crate::{
     config::Kafka,
     ingest::{Claim, Partition},
     report::{Commit, Encoded, Form, Message},
+    telemetry::events::PublishRetried,
 };
 
 /// The first and the longest pause before a transaction is tried again.
@@ -100,6 +101,11 @@ impl Transactions {
         self.thread.unpark();
     }
 
+    /// What troubles there are.
+    pub(super) fn connection(&self) -> Arc<Connection> {
+        self.connection.clone()
+    }
+
     pub(super) fn is_reachable(&self) -> bool {
         !self.connection.is_unreachable()
     }
@@ -151,7 +157,7 @@ impl Worker {
                 // Whoever asked may be gone; it is committed all the same.
                 Ok(Command { commit, answer }) => drop(answer.send(self.commit(commit))),
                 Err(RecvTimeoutError::Timeout) => {
-                    self.rounds.idle();
+                    self.rounds.idle(&self.outcomes);
                     if !self.ready {
                         self.prepare().unwrap_or_else(|trouble| self.recover(trouble));
                     }
@@ -162,7 +168,7 @@ impl Worker {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), PublishError> {
-        let Commit { batch: _, messages, offsets, claim } = commit;
+        let Commit { messages, offsets, claim, .. } = commit;
         let total = messages.len();
         let messages = messages.into_iter().map(|message| (self.sized(&message), message));
         let messages = messages.map(|(form, message)| (message, form)).collect();
@@ -341,6 +347,8 @@ impl Worker {
             Trouble::Again(reason) | Trouble::Fenced(reason) => reason,
             Trouble::Rejected | Trouble::TooLarge(_) => return,
         };
+        PublishRetried { topic: &self.outcomes, error: "transaction" }.emit();
+        self.connection.block(Some(reason.clone()));
         if self.failing.as_ref() != Some(&reason) && !self.stopped() {
             error!(reason, fix = "trying on", "what is done cannot be published");
             self.failing = Some(reason);
@@ -349,6 +357,7 @@ impl Worker {
 
     fn log_success(&mut self) {
         self.connection.reached();
+        self.connection.block(None);
         if self.failing.take().is_some() {
             info!("published again");
         }

@@ -1,5 +1,6 @@
-//! The edge: the only place that names rdkafka and mongodb. Foreign errors stop here.
+//! The edge: the only place that names rdkafka, mongodb and axum. Foreign errors stop here.
 
+pub mod http;
 pub mod kafka_admin;
 pub mod kafka_client;
 pub mod kafka_commit;

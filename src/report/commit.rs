@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::{DeadLetter, Outcome};
-use crate::ingest::{Claim, Header, Origin, Partition};
+use crate::{
+    ingest::{Claim, Header, Origin, Partition},
+    telemetry::Trace,
+};
 
 /// The outcomes, dead letters and offsets of one batch.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub struct Commit {
     pub offsets: BTreeMap<Partition, i64>,
     /// By what right.
     pub claim: Claim,
+    /// Its spans, which end when it is done with.
+    pub trace: Trace,
 }
 
 /// One record to publish.

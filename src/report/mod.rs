@@ -4,7 +4,6 @@
 mod commit;
 mod dead_letter;
 mod letter;
-mod log;
 mod outcome;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -15,13 +14,13 @@ use uuid::Uuid;
 use crate::{
     decide::{Case, Decided, Decision, RefusalReason},
     ingest::{Claim, Partition},
+    telemetry::Trace,
     terminate::{ClusterStatus, NodeStatus, Terminated, Termination, spared, tally},
 };
 
 pub use commit::{Commit, Encoded, Form, Message};
 pub use dead_letter::DeadLetter;
 pub use letter::Letter;
-pub use log::log;
 pub use outcome::{Alert, Cumulative, Hold, OUTCOME_TYPE, Outcome, OutcomeData, Status, TriggerRef};
 
 /// Who speaks: the same in every outcome of a process.
@@ -51,7 +50,7 @@ pub fn report(
             messages.push(Message::DeadLetter(Box::new(DeadLetter { poison })));
         }
     }
-    Commit { batch, messages, offsets, claim }
+    Commit { batch, messages, offsets, claim, trace: Trace::default() }
 }
 
 /// The one outcome of a case that leaves nothing to do.

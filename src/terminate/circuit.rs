@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{member::Member, retry::Delays};
+use crate::telemetry::events::{CircuitClosed, CircuitOpened};
 
 /// The first probe comes soon, in case it was a hiccup; later ones are rarer.
 const FIRST_PROBE: Duration = Duration::from_millis(100);
@@ -30,10 +31,7 @@ impl Circuits {
         if !self.open().insert(member.host().to_owned()) {
             return;
         }
-        tracing::warn!(
-            node = member.host(),
-            "node used up its budget: not waited for until it answers a probe"
-        );
+        CircuitOpened { node: member.host() }.emit();
         let circuits = self.clone();
         tokio::spawn(async move {
             let mut delays = Delays::between(FIRST_PROBE, LONGEST_PROBE);
@@ -41,7 +39,7 @@ impl Circuits {
                 tokio::time::sleep(delays.next_delay()).await;
                 if let Ok(Ok(_)) = tokio::time::timeout(PROBE_TIMEOUT, member.hello()).await {
                     circuits.open().remove(member.host());
-                    tracing::info!(node = member.host(), "node answers again");
+                    CircuitClosed { node: member.host() }.emit();
                     return;
                 }
             }

@@ -17,7 +17,7 @@ use super::{
     order::Order,
     tally,
 };
-use crate::principal::Principal;
+use crate::{principal::Principal, telemetry::events::NodeUnreachable};
 
 /// What came of an order on one cluster.
 pub struct ClusterRun {
@@ -65,6 +65,9 @@ pub async fn run<C: Cluster>(
         }),
     }
     runs.sort_by(|a, b| a.host.cmp(&b.host));
+    for run in runs.iter().filter(|run| run.was_not_reached()) {
+        NodeUnreachable { cluster: cluster.name(), node: &run.host }.emit();
+    }
     let known = known_principals(cluster, order, &runs, pace).await;
     ClusterRun { reports: reports(cluster, order, &runs, &errors, pace), known }
 }

@@ -21,7 +21,10 @@ use super::{
     survey::Identity,
     watch::{Next, Watch, needs_kill_op},
 };
-use crate::pattern::Patterns;
+use crate::{
+    pattern::Patterns,
+    telemetry::{events::KillRetried, step},
+};
 
 /// After a clean check that followed a cut, look once more: a client that comes back needs a
 /// round trip or two, and is cut again while we are here. Where our own look took long, so do
@@ -109,6 +112,11 @@ impl NodeRun {
         }
     }
 
+    /// Neither a kill nor a check came back from it.
+    pub fn was_not_reached(&self) -> bool {
+        !self.verified && self.killed_at.is_none() && self.blamed.is_empty() && !self.unsupported
+    }
+
     fn note(&mut self, error: NodeError) {
         self.unsupported |= error.class == ErrorClass::Unsupported;
         if self.errors.len() < MAX_ERRORS && !self.errors.contains(&error) {
@@ -192,6 +200,7 @@ async fn run<M: Member>(
             break;
         }
         tokio::time::sleep_until(again_at).await;
+        KillRetried { node: member.host() }.emit();
     }
     run.role = member.role();
     run
@@ -228,7 +237,7 @@ impl<M: Member> Attempt<'_, M> {
         self.kill_sessions().await?;
         let sessionless = self.run.watch.sessionless_before(self.order);
         self.kill_operations(sessionless).await?;
-        self.verify().await
+        step::verify(self.member.host(), self.verify()).await
     }
 
     /// Never in the way of the kill: what fails or is late is left out.
@@ -239,7 +248,10 @@ impl<M: Member> Attempt<'_, M> {
             timeout(wait, async {
                 match self.run.watch.has_before() {
                     true => None,
-                    false => Some(self.member.survey(self.order.principals(), false).await),
+                    false => Some(
+                        step::survey(self.member.host(), self.member.survey(self.order.principals(), false))
+                            .await,
+                    ),
                 }
             })
         );
@@ -308,7 +320,7 @@ impl<M: Member> Attempt<'_, M> {
         comment: &super::member::Comment,
     ) -> Result<(), NodeError> {
         for patterns in commands {
-            self.member.kill(patterns, comment).await?;
+            step::kill(self.member.host(), self.member.kill(patterns, comment)).await?;
         }
         Ok(())
     }
@@ -325,7 +337,8 @@ impl<M: Member> Attempt<'_, M> {
             if !needs_kill_op(self.order, seen) {
                 continue;
             }
-            match self.member.kill_operation(opid, &self.order.comment()).await {
+            let comment = self.order.comment();
+            match step::kill_operation(self.member.host(), self.member.kill_operation(opid, &comment)).await {
                 Ok(()) => {
                     self.run.killed_at.get_or_insert_with(Timestamp::now);
                 }

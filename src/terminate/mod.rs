@@ -25,6 +25,7 @@ use crate::{
     case::CaseId,
     decide::{Case, Decided, Decision, Plan},
     principal::Principal,
+    telemetry::step,
 };
 
 use circuit::Circuits;
@@ -108,7 +109,8 @@ impl<C: Cluster> Terminator<C> {
         let cluster = self.clusters.iter().find(|cluster| *cluster.name() == name)?;
         let circuits = self.circuits.get(&name)?;
         let order = Order::new(batch, parts)?;
-        let run = cluster::run(&**cluster, &order, &self.pace, circuits, simulated).await;
+        let run = cluster::run(&**cluster, &order, &self.pace, circuits, simulated);
+        let run = step::on_cluster(&name, &order, run).await;
         Some((order, run))
     }
 }

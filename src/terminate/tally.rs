@@ -86,7 +86,7 @@ fn empty_report(run: &NodeRun) -> NodeReport {
 fn node_status(run: &NodeRun, report: &NodeReport, index: usize) -> NodeStatus {
     if run.unsupported {
         NodeStatus::Unsupported
-    } else if !run.verified && run.killed_at.is_none() && run.blamed.is_empty() {
+    } else if run.was_not_reached() {
         NodeStatus::Unreachable
     } else if report.left > 0 || report.spared_shared > 0 {
         NodeStatus::Leftover

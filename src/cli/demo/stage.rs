@@ -241,6 +241,8 @@ fn config_text(bootstrap: &str) -> String {
          \x20 dead_letters: {DEAD_LETTERS}\n\
          clusters:\n\
          \x20 - name: demo\n\
-         \x20   uri: {{ file: responder-uri }}\n"
+         \x20   uri: {{ file: responder-uri }}\n\
+         # Nobody asks it how it is, and another Severance may be running here.\n\
+         listen: null\n"
     )
 }

@@ -1,0 +1,67 @@
+//! What a batch leaves behind, on its way to Kafka.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use super::{
+    events::{BatchDone, DeadLettered, OffsetsDone, OutcomeMade, Published},
+    trace::Trace,
+};
+use crate::{
+    ingest::Partition,
+    report::{Commit, Message},
+};
+
+/// What there is to say of a batch once it is published.
+#[derive(Debug)]
+pub struct Publication<'a> {
+    batch: uuid::Uuid,
+    trace: Trace,
+    outcomes: &'a str,
+    dead_letters: &'a str,
+    /// Of outcomes and of dead letters.
+    counts: (u64, u64),
+    offsets: BTreeMap<Partition, i64>,
+}
+
+impl<'a> Publication<'a> {
+    /// Says what came of each case. The trace is taken over: it ends with the publication.
+    pub fn of(commit: &mut Commit, outcomes: &'a str, dead_letters: &'a str) -> Self {
+        let mut counts = (0, 0);
+        for message in &commit.messages {
+            match message {
+                Message::Outcome(outcome) => {
+                    counts.0 += 1;
+                    OutcomeMade(&outcome.data).emit();
+                }
+                Message::DeadLetter(letter) => {
+                    counts.1 += 1;
+                    DeadLettered { reason: letter.poison.reason }.emit();
+                }
+            }
+        }
+        Self {
+            batch: commit.batch,
+            trace: std::mem::take(&mut commit.trace),
+            outcomes,
+            dead_letters,
+            counts,
+            offsets: commit.offsets.clone(),
+        }
+    }
+
+    /// Publishes it.
+    pub async fn around<T, E>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let Self { batch, mut trace, outcomes, dead_letters, counts, offsets } = self;
+        let began = Instant::now();
+        let published = trace.publish(outcomes, counts.0 + counts.1, work).await;
+        let acknowledged = published.is_ok();
+        Published { outcomes, dead_letters, counts, took: began.elapsed(), acknowledged }.emit();
+        if acknowledged {
+            for (partition, next) in &offsets {
+                OffsetsDone { partition, next: *next }.emit();
+            }
+            BatchDone { batch, took: trace.age() }.emit();
+        }
+        published
+    }
+}
