@@ -7,30 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Answer, Attempted, Command, Context, Current, Effect, Generation, Illegal, Input, Key, Notice, Shelf,
-    Turn,
-    transition::{self, Entry, Owner, Phase},
+    Answer, Attempted, Bounds, Command, Context, Current, Effect, Entry, Generation, Illegal, Input, Key,
+    Notice, Owner, Phase, Shelf, Turn, bounds::Weight, transition,
 };
-use crate::case::CaseId;
-
-/// How much of a partition is in hand at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Most jobs. What is beyond stays on the topic until some have ended.
-    pub jobs: usize,
-    /// Most marks of cases that have ended, about 200 bytes each.
-    pub marks: usize,
-    /// Most bytes of jobs, by estimate.
-    pub bytes: usize,
-    /// Most attempts at once.
-    pub attempts: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { jobs: 20_000, marks: 500_000, bytes: 256 << 20, attempts: 100 }
-    }
-}
+use crate::{case::CaseId, principal::Principal};
 
 /// The cases of one partition that this process owns.
 #[derive(Clone, Debug)]
@@ -43,15 +23,6 @@ pub struct Book {
     bounds: Bounds,
     full: bool,
     dropped: bool,
-}
-
-/// What counts against the bounds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Weight {
-    jobs: usize,
-    marks: usize,
-    bytes: usize,
-    attempts: usize,
 }
 
 impl Book {
@@ -102,7 +73,7 @@ impl Book {
         self.tell_each(cases, &Input::Heard, context)
     }
 
-    fn naming(&self, principals: &[crate::principal::Principal]) -> Vec<CaseId> {
+    fn naming(&self, principals: &[Principal]) -> Vec<CaseId> {
         let wanted: std::collections::HashSet<_> = principals.iter().collect();
         self.entries
             .values()
@@ -121,7 +92,7 @@ impl Book {
 
     /// Begins what is due, up to the bound of attempts at once.
     pub fn tick(&mut self, context: &Context<'_>) -> Result<Vec<Effect>, Illegal> {
-        if self.full && !self.is_crowded(2) {
+        if self.full && !self.in_hand.crowds(&self.bounds, 2) {
             self.dropped = true;
             return Ok(self.all_stopped().chain([Effect::Reload]).collect());
         }
@@ -276,15 +247,8 @@ impl Book {
         if self.entries.contains_key(&case) {
             return true;
         }
-        self.full |= self.is_crowded(1);
+        self.full |= self.in_hand.crowds(&self.bounds, 1);
         !self.full
-    }
-
-    /// Whether more than this part of a bound is used: 1 for all, 2 for half.
-    fn is_crowded(&self, part: usize) -> bool {
-        let Weight { jobs, marks, bytes, .. } = self.in_hand;
-        let Bounds { jobs: most, marks: most_marks, bytes: most_bytes, .. } = self.bounds;
-        jobs >= most / part || marks >= most_marks / part || bytes >= most_bytes / part
     }
 
     fn tell_each(
@@ -334,33 +298,5 @@ impl Book {
             self.due.insert((due, entry.case));
         }
         self.entries.insert(entry.case, entry);
-    }
-}
-
-impl Weight {
-    fn of(entry: &Entry) -> Self {
-        let attempts = usize::from(match entry.phase {
-            Phase::CatchingUp { .. } | Phase::Attempting { .. } => true,
-            Phase::Idle | Phase::Committing { .. } | Phase::Rejected { .. } => false,
-        });
-        match entry.current() {
-            Current::Job(job) => Self { jobs: 1, marks: 0, bytes: job.weight(), attempts },
-            Current::Blocked(_) => Self { jobs: 1, attempts, ..Self::default() },
-            Current::Ended(_) | Current::Nothing => Self { marks: 1, attempts, ..Self::default() },
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.jobs += other.jobs;
-        self.marks += other.marks;
-        self.bytes += other.bytes;
-        self.attempts += other.attempts;
-    }
-
-    fn take(&mut self, other: Self) {
-        self.jobs = self.jobs.saturating_sub(other.jobs);
-        self.marks = self.marks.saturating_sub(other.marks);
-        self.bytes = self.bytes.saturating_sub(other.bytes);
-        self.attempts = self.attempts.saturating_sub(other.attempts);
     }
 }

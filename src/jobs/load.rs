@@ -1,10 +1,7 @@
 //! Loading a partition: its records in log order, the last of each key, and not a job run before
 //! everything that could still appear has appeared.
 
-use super::{
-    Book, Bounds, Context, Effect, Generation, Illegal, Input, Notice,
-    transition::{self, Entry},
-};
+use super::{Book, Bounds, Context, Effect, Entry, Generation, Illegal, Input, Notice, transition};
 
 /// A partition that is being loaded. To be begun when the assignment's generation is known and
 /// one's own transaction is finished or aborted.

@@ -60,14 +60,17 @@
 //! the cases of a partition, [`Load`] fills it.
 
 mod book;
+mod bounds;
 mod command;
 mod delays;
 mod effect;
+mod entry;
 mod fold;
 mod heard;
 mod input;
 mod job;
 mod key;
+mod left;
 mod limits;
 mod load;
 mod named;
@@ -78,22 +81,25 @@ pub mod transition;
 mod wire;
 mod work;
 
-pub use book::{Book, Bounds};
+pub use book::Book;
+pub use bounds::Bounds;
 pub use command::{Cancel, Command, Reinstated};
 pub use delays::Delays;
 pub use effect::{Attempt, Effect, Ended, Notice, Said, Saying, Step, Write};
+pub use entry::{Entry, Owner, Phase};
 pub use fold::{Verdict, takes_back};
 pub use heard::Heard;
 pub use input::{Answer, Attempted, Context, Generation, Illegal, Input, Turn};
 pub use job::{Facts, Job, Kind};
 pub use key::{Key, UnknownKey};
+pub use left::{Left, Leftover, Process};
 pub use limits::Limits;
 pub use load::{Load, NotLoaded};
 pub use named::{Named, NobodyNamed};
 pub use shelf::{Current, Filed, Shelf};
 pub use state::{Done, State};
 pub use wire::{SCHEMA_VERSION, TooLarge, Unreadable};
-pub use work::{ClusterWork, Left, Leftover, NodeWork, Work};
+pub use work::{ClusterWork, NodeWork, Work};
 
 #[cfg(test)]
 mod tests;

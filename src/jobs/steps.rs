@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Context, Done, Ended, Generation, Job, Key, Said, Saying, State, Step, Write,
+    Context, Done, Ended, Entry, Generation, Job, Key, Owner, Said, Saying, State, Step, Write,
     key::MAX_REDRIVES,
-    transition::{Entry, Owner},
 };
 use crate::{case::CaseId, principal::Principal, terminate::PrincipalReport};
 
