@@ -1,0 +1,247 @@
+//! What each thing that happens does, outside the book.
+
+use std::sync::Arc;
+
+use severance::jobs::Heard;
+
+use crate::{
+    action::Action,
+    fixture,
+    setting::{Broken, Setting},
+    world::{Assignment, Creator, Desk, InFlight, Published, Replica, World},
+};
+
+/// An invariant that is broken, in words.
+pub type Wrong = String;
+
+/// `world` after `action`.
+pub fn apply(setting: &Setting, world: &World, action: Action) -> Result<World, Wrong> {
+    let mut next = world.clone();
+    match action {
+        Action::Deliver { n } => next.deliver(n),
+        Action::DeliveryEnds { index, committed } => {
+            let creator = next.creators.remove(index);
+            next.decide(creator.txn, committed);
+        }
+        Action::Cancel { n } => {
+            next.left.cancels -= 1;
+            Arc::make_mut(&mut next.commands).append("cancel", Some(fixture::cancel(n)), None);
+            next.cancelled = next.cancelled.max(Some(n));
+        }
+        Action::Pin => {
+            next.left.pins -= 1;
+            let txn = next.coordinator.begin();
+            Arc::make_mut(&mut next.commands).append("pin", None, Some(txn));
+            next.pin = Some(txn);
+        }
+        Action::Unpin => {
+            if let Some(txn) = next.pin.take() {
+                next.decide(txn, false);
+            }
+        }
+        Action::Later => {
+            next.left.clock -= 1;
+            next.clock += 1;
+        }
+        Action::Compact => {
+            next.left.compactions -= 1;
+            Arc::make_mut(&mut next.state).compact();
+        }
+        Action::Silence { replica } => {
+            next.left.silences -= 1;
+            next.replica(replica).lease = false;
+        }
+        Action::Poll { replica } => next.poll(setting, replica),
+        Action::Move { to } => {
+            next.left.rebalances -= 1;
+            let from = next.group.owner;
+            next.group.rebalance(to);
+            let generation = next.group.generation;
+            let owner = next.replica(from);
+            owner.lose();
+            owner.generation = generation;
+        }
+        Action::Expire { to } => next.group.rebalance(to),
+        Action::Shuffle => {
+            next.left.rebalances -= 1;
+            let owner = next.group.owner;
+            next.group.rebalance(owner);
+        }
+        Action::Crash { replica } => {
+            next.left.crashes -= 1;
+            let load = next.replicas[replica].load;
+            let new = Replica { load, alive: false, ..Replica::new() };
+            let dead = std::mem::replace(next.replica(replica), new);
+            next.orphans.extend(dead.steps.iter().filter_map(|step| step.txn));
+        }
+        Action::Restart { replica } => next.replica(replica).alive = true,
+        Action::OrphanEnds { index } => {
+            let txn = next.orphans.remove(index);
+            next.decide(txn, false);
+        }
+        Action::Write { replica } => next.write(setting, replica),
+        Action::Fence { replica } => return next.fence(setting, replica),
+        Action::Commit { replica, heard } => return next.commit(setting, replica, heard),
+        Action::Abort { replica } => return next.abort(setting, replica),
+        Action::Hear { replica }
+        | Action::BeginLoad { replica }
+        | Action::FinishLoad { replica }
+        | Action::Read { replica }
+        | Action::Listen { replica }
+        | Action::Tick { replica }
+        | Action::CaughtUp { replica, .. }
+        | Action::Kill { replica, .. }
+        | Action::Return { replica, .. } => return next.at_the_desk(setting, replica, action),
+    }
+    Ok(next)
+}
+
+impl World {
+    fn deliver(&mut self, n: u32) {
+        self.left.deliveries -= 1;
+        let txn = self.coordinator.begin();
+        // The trigger's own outcome says deferred; a redrive's counts on from the final before it.
+        let before = self.committed().filter(|one| one.is_final && one.n + 1 == n).map(|one| one.seq).max();
+        let seq = before.unwrap_or(0) + 1;
+        let key = format!("{}/create/{n}", fixture::case());
+        Arc::make_mut(&mut self.state).append(&key, Some(fixture::creation(n, seq)), Some(txn));
+        self.outcomes.push(Published { n, seq, is_final: false, by_trigger: true, txn: Some(txn) });
+        self.creators.push(Creator { txn, n, clock: self.clock });
+    }
+
+    fn poll(&mut self, setting: &Setting, at: usize) {
+        let owns = self.group.owner == at;
+        let generation = self.group.generation;
+        let replica = Arc::make_mut(&mut self.replicas[at]);
+        let kept = replica.holds && owns && self.group.since <= replica.generation;
+        if replica.holds && owns && setting.broken == Broken::PublishedAgainAfterABreak {
+            replica.notices.push_back(Assignment::Kept { generation });
+        } else if kept {
+            if generation > replica.generation {
+                replica.notices.push_back(Assignment::Kept { generation });
+            }
+        } else {
+            if replica.holds {
+                replica.lose();
+            }
+            if owns {
+                replica.holds = true;
+                let epoch = replica.epoch;
+                replica.notices.push_back(Assignment::Assigned { generation, epoch });
+            }
+        }
+        replica.generation = generation;
+        replica.lease = true;
+    }
+
+    fn write(&mut self, setting: &Setting, at: usize) {
+        let Some(first) = Arc::make_mut(&mut self.replicas[at]).steps.front_mut() else { return };
+        let txn = *first.txn.get_or_insert_with(|| self.coordinator.begin());
+        first.written = true;
+        let step = first.step.clone();
+        for write in &step.writes {
+            let value = write.value().filter(|value| {
+                let is_done = String::from_utf8_lossy(value).contains(r#""record":"done""#);
+                !(is_done && setting.broken == Broken::NoDoneMark)
+            });
+            Arc::make_mut(&mut self.state).append(&write.key().to_string(), value, Some(txn));
+        }
+        if let Some(said) = &step.outcome {
+            self.outcomes.push(Published {
+                n: said.job.n,
+                seq: said.seq,
+                is_final: said.is_final(),
+                by_trigger: false,
+                txn: Some(txn),
+            });
+        }
+    }
+
+    /// The group looks at the generation, and at nothing else.
+    fn fence(mut self, setting: &Setting, at: usize) -> Result<Self, Wrong> {
+        let now = self.group.generation;
+        let replica = Arc::make_mut(&mut self.replicas[at]);
+        let fresh = replica.generation;
+        let Some(first) = replica.steps.front_mut() else { return Ok(self) };
+        let carried = match setting.broken {
+            Broken::FreshMetadata => fresh,
+            Broken::MetadataOfTheStepsBeginning => first.fence,
+            Broken::NotFenced => now,
+            _ => u8::try_from(first.step.generation.0).unwrap_or(u8::MAX),
+        };
+        if carried == now {
+            first.txn.get_or_insert_with(|| self.coordinator.begin());
+            first.fenced = true;
+            return Ok(self);
+        }
+        let Some(InFlight { step, txn, .. }) = replica.steps.pop_front() else { return Ok(self) };
+        if let Some(txn) = txn {
+            self.decide(txn, false);
+        }
+        self.answer(setting, at, &step, severance::jobs::Answer::Rejected)
+    }
+
+    fn commit(mut self, setting: &Setting, at: usize, heard: bool) -> Result<Self, Wrong> {
+        let Some(InFlight { step, txn: Some(txn), .. }) = self.replica(at).steps.pop_front() else {
+            return Ok(self);
+        };
+        if let Some(said) = &step.outcome {
+            self.may_say(said.job.n, said.seq, said.is_final())?;
+        }
+        self.decide(txn, true);
+        let answer = match (heard, setting.broken) {
+            (true, _) => severance::jobs::Answer::Committed,
+            (false, Broken::UnknownTakenForAborted) => severance::jobs::Answer::Aborted,
+            (false, _) => severance::jobs::Answer::Unknown,
+        };
+        self.left.unknowns -= u8::from(!heard);
+        self.answer(setting, at, &step, answer)
+    }
+
+    fn abort(mut self, setting: &Setting, at: usize) -> Result<Self, Wrong> {
+        self.left.timeouts -= 1;
+        let Some(InFlight { step, txn, .. }) = self.replica(at).steps.pop_front() else { return Ok(self) };
+        if let Some(txn) = txn {
+            self.decide(txn, false);
+        }
+        self.answer(setting, at, &step, severance::jobs::Answer::Aborted)
+    }
+
+    /// The invariants of what is said, at the moment from which on it counts.
+    fn may_say(&self, n: u32, seq: u32, is_final: bool) -> Result<(), Wrong> {
+        if self.has_final(n) {
+            return Err(match is_final {
+                true => format!("a second final outcome of run {n}"),
+                false => format!("an outcome of run {n} after its final one: a job came back"),
+            });
+        }
+        let last = self.committed().map(|one| one.seq).max().unwrap_or(0);
+        match seq == last + 1 {
+            true => Ok(()),
+            false => Err(format!("outcome {seq} of run {n} after outcome {last}: a gap or a repeat")),
+        }
+    }
+}
+
+impl Replica {
+    /// The polling thread hears that the partition is no longer ours.
+    fn lose(&mut self) {
+        self.holds = false;
+        self.epoch = self.epoch.wrapping_add(1);
+        self.notices.push_back(Assignment::Revoked);
+    }
+
+    /// What was heard, without what was said.
+    pub fn forget_commands(&mut self) {
+        let mut heard = Heard::default();
+        heard.reached(fixture::PARTITION, self.heard_to);
+        self.heard = Arc::new(heard);
+    }
+
+    /// Nothing more is begun for the book; a transaction that is open stands as it is.
+    pub fn drop_book(&mut self) {
+        self.desk = Desk::Closed;
+        self.catching.clear();
+        self.steps.retain(|step| step.txn.is_some());
+    }
+}
