@@ -22,12 +22,12 @@ mod setting;
 mod world;
 
 use std::{
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{Hash, Hasher},
     sync::Arc,
 };
 
 use action::Action;
-use explore::{Found, System, explore};
+use explore::{Found, Quick, System, explore};
 use kafka::{Coordinator, Group};
 use setting::{Broken, Budget, Setting};
 use world::{Replica, World};
@@ -75,7 +75,7 @@ impl System for Setting {
     }
 
     fn fingerprint(&self, world: &World) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = Quick::default();
         world.hash(&mut hasher);
         hasher.finish()
     }
@@ -131,7 +131,44 @@ fn probe() {
         ("pin", Budget { pins: 1, cancels: 1, ..q }),
         ("compact", Budget { deliveries: 2, rebalances: 1, compactions: 1, ..q }),
     ] {
-        if std::env::var("ONLY").is_ok_and(|only| only != name) { continue; }
+        if std::env::var("ONLY").is_ok_and(|only| only != name) {
+            continue;
+        }
         assert_holds(name, &Setting { replicas: 2, budget, broken: Broken::Nothing }, 100_000);
+    }
+}
+
+#[test]
+fn broken() {
+    let q = Budget { failures: 0, ..Budget::QUIET };
+    for (broken, budget) in [
+        (Broken::FreshMetadata, Budget { rebalances: 1, ..q }),
+        (Broken::MetadataOfTheStepsBeginning, Budget { rebalances: 1, cancels: 1, ..q }),
+        (Broken::HeldAgainTakenForHeldStill, Budget { rebalances: 2, ..q }),
+        (Broken::EndInTwoTransactions, Budget { crashes: 1, ..q }),
+        (Broken::NotFenced, Budget { rebalances: 1, ..q }),
+        (Broken::FencedBeforeWriting, Budget { rebalances: 1, ..q }),
+        (Broken::EofWithoutLastStable, Budget { rebalances: 1, ..q }),
+        (Broken::OneKey, Budget { deliveries: 2, rebalances: 1, ..q }),
+        (Broken::ForgottenAtOnce, Budget { deliveries: 2, ..q }),
+        (Broken::ForgottenBeforeTransactionsEnd, Budget { deliveries: 2, clock: 2, ..q }),
+        (Broken::NoDoneMark, Budget { deliveries: 2, rebalances: 1, ..q }),
+        (Broken::CommandsUnheard, Budget { cancels: 1, ..q }),
+        (Broken::CommandsWithoutLastStable, Budget { cancels: 1, pins: 1, ..q }),
+        (Broken::CommandsNotKept, Budget { cancels: 1, ..q }),
+        (Broken::NoLease, Budget { silences: 1, ..q }),
+        (Broken::KillsAfterRevoke, Budget { rebalances: 1, ..q }),
+        (Broken::PublishedAgainAfterABreak, Budget { rebalances: 1, silences: 1, ..q }),
+        (Broken::UnknownTakenForAborted, Budget { unknowns: 1, ..q }),
+    ] {
+        let name = format!("{broken:?}");
+        if std::env::var("ONLY").is_ok_and(|only| only != name) {
+            continue;
+        }
+        let found = run(&name, &Setting { replicas: 2, budget, broken }, 100_000);
+        match found.wrong {
+            Some(wrong) => println!("{wrong}"),
+            None => println!("NOTHING FOUND"),
+        }
     }
 }

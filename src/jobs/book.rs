@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Answer, Attempted, Bounds, Command, Context, Current, Effect, Entry, Generation, Illegal, Input, Key,
-    Notice, Owner, Phase, Shelf, Turn, bounds::Weight, transition,
+    Answer, Attempted, Bounds, Command, Context, Current, Effect, Entry, Filing, Generation, Illegal, Input,
+    Owner, Phase, Turn, bounds::Weight, transition,
 };
 use crate::{case::CaseId, principal::Principal};
 
@@ -46,15 +46,22 @@ impl Book {
         value: Option<&[u8]>,
         context: &Context<'_>,
     ) -> Result<Vec<Effect>, Illegal> {
-        self.in_order(offset)?;
-        let (case, input) = match self.input(offset, key, value) {
-            Ok(told) => told,
-            Err(notice) => return Ok(vec![Effect::Notice(notice)]),
-        };
-        if !self.takes(case) {
-            return Ok(Vec::new());
+        match Filing::read(self.owner.partition, key, value) {
+            Ok(filing) => self.file(offset, filing, context),
+            Err(unknown) => self.in_order(offset).map(|()| vec![Effect::Notice(unknown.at(offset))]),
         }
-        self.tell(case, input, context)
+    }
+
+    /// A record that was read before.
+    pub fn file(
+        &mut self,
+        offset: i64,
+        filing: Filing,
+        context: &Context<'_>,
+    ) -> Result<Vec<Effect>, Illegal> {
+        self.in_order(offset)?;
+        let (case, input) = filing.into_input();
+        if self.takes(case) { self.tell(case, input, context) } else { Ok(Vec::new()) }
     }
 
     /// Everything before `next` has been read, markers of transactions included.
@@ -218,27 +225,6 @@ impl Book {
         }
         self.owner.offset = offset.saturating_add(1);
         Ok(())
-    }
-
-    pub(super) fn input(
-        &self,
-        offset: i64,
-        key: &[u8],
-        value: Option<&[u8]>,
-    ) -> Result<(CaseId, Input), Notice> {
-        let partition = self.owner.partition;
-        match (Key::from_bytes(key), value) {
-            (Err(_), _) => Err(Notice::UnknownKey { offset }),
-            (Ok(key @ (Key::Window { .. } | Key::Sweep { .. })), _) => Err(Notice::NotBuilt { key }),
-            (Ok(Key::Create { case, n }), None) => Ok((case, Input::CreationGone { n })),
-            (Ok(Key::Create { case, n }), Some(value)) => {
-                Ok((case, Input::Creation { n, filed: Shelf::creation(case, n, partition, value) }))
-            }
-            (Ok(Key::State { case }), None) => Ok((case, Input::StateGone)),
-            (Ok(Key::State { case }), Some(value)) => {
-                Ok((case, Input::State(Shelf::state(case, partition, value))))
-            }
-        }
     }
 
     /// Whether there is room for a record of this case. Once there was none, no new case is taken

@@ -1,7 +1,7 @@
 //! Loading a partition: its records in log order, the last of each key, and not a job run before
 //! everything that could still appear has appeared.
 
-use super::{Book, Bounds, Context, Effect, Entry, Generation, Illegal, Input, Notice, transition};
+use super::{Book, Bounds, Context, Effect, Entry, Filing, Generation, Illegal, Input, Notice, transition};
 
 /// A partition that is being loaded. To be begun when the assignment's generation is known and
 /// one's own transaction is finished or aborted.
@@ -47,11 +47,16 @@ impl Load {
 
     /// The next record, as a `read_committed` reader sees it.
     pub fn read(&mut self, offset: i64, key: &[u8], value: Option<&[u8]>) -> Result<Option<Notice>, Illegal> {
+        match Filing::read(self.book.owner.partition, key, value) {
+            Ok(filing) => self.file(offset, filing),
+            Err(unknown) => self.book.in_order(offset).map(|()| Some(unknown.at(offset))),
+        }
+    }
+
+    /// A record that was read before.
+    pub fn file(&mut self, offset: i64, filing: Filing) -> Result<Option<Notice>, Illegal> {
         self.book.in_order(offset)?;
-        let (case, input) = match self.book.input(offset, key, value) {
-            Ok(told) => told,
-            Err(notice) => return Ok(Some(notice)),
-        };
+        let case = filing.case();
         let was_full = self.book.is_full();
         if !self.book.takes(case) {
             return Ok((!was_full).then_some(Notice::Full));
@@ -60,19 +65,7 @@ impl Load {
             Some(entry) => entry.clone(),
             None => Entry { fresh: true, ..Entry::new(case) },
         };
-        match input {
-            Input::Creation { n, filed } => drop(entry.shelf.creations.insert(n, filed)),
-            Input::CreationGone { n } => drop(entry.shelf.creations.remove(&n)),
-            Input::State(filed) => entry.shelf.state = Some(filed),
-            Input::StateGone => entry.shelf.state = None,
-            Input::Heard
-            | Input::Due
-            | Input::Wake
-            | Input::CaughtUp { .. }
-            | Input::Attempted { .. }
-            | Input::Answered { .. }
-            | Input::Kept => {}
-        }
+        filing.put_on(&mut entry.shelf);
         self.book.put(entry);
         Ok(None)
     }

@@ -11,9 +11,11 @@ use crate::{
 /// One thing that happens. Replicas are numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A trigger's batch creates the job, in a transaction that is still open.
+    /// A trigger is accepted.
     Deliver { n: u32 },
-    /// That transaction ends.
+    /// Its batch creates the job, in a transaction that is still open.
+    Create { index: usize },
+    /// That transaction ends; not committed, the trigger is delivered again.
     DeliveryEnds { index: usize, committed: bool },
     /// Somebody cancels a run of the case.
     Cancel { n: u32 },
@@ -95,8 +97,11 @@ fn elsewhere(world: &World, all: &mut Vec<Action>) {
             all.push(Action::Deliver { n });
         }
     }
-    for index in 0..world.creators.len() {
-        all.extend([true, false].map(|committed| Action::DeliveryEnds { index, committed }));
+    for (index, creator) in world.creators.iter().enumerate() {
+        match creator.txn {
+            None => all.push(Action::Create { index }),
+            Some(_) => all.extend([true, false].map(|committed| Action::DeliveryEnds { index, committed })),
+        }
     }
     if left.cancels > 0 {
         all.extend((0..=u32::from(left.redrives)).map(|n| Action::Cancel { n }));
@@ -106,7 +111,7 @@ fn elsewhere(world: &World, all: &mut Vec<Action>) {
     } else if left.pins > 0 {
         all.push(Action::Pin);
     }
-    let accepted_earlier = world.creators.iter().any(|creator| creator.clock + 1 < world.clock + 1);
+    let accepted_earlier = world.creators.iter().any(|creator| creator.clock < world.clock);
     if left.clock > 0 && !(world.clock == 1 && accepted_earlier) {
         all.push(Action::Later);
     }
@@ -213,9 +218,11 @@ fn of_a_desk(setting: &Setting, world: &World, at: usize, replica: &Replica, all
 /// Asked right before each kill, of what the polling thread knows.
 pub fn may_kill(setting: &Setting, replica: &Replica, trying: &crate::world::Trying) -> bool {
     let lease = replica.lease || setting.broken == Broken::NoLease;
-    let held = (replica.holds && replica.epoch == trying.epoch)
-        || setting.broken == Broken::KillsAfterRevoke
-        || setting.broken == Broken::NoLease;
+    let held = match setting.broken {
+        Broken::KillsAfterRevoke => true,
+        Broken::HeldAgainTakenForHeldStill => replica.holds,
+        _ => replica.holds && replica.epoch == trying.epoch,
+    };
     lease && held && !trying.stopped
 }
 

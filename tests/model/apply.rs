@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use severance::jobs::Heard;
+use severance::jobs::{Answer, Heard, Said};
 
 use crate::{
     action::Action,
@@ -18,20 +18,26 @@ pub type Wrong = String;
 pub fn apply(setting: &Setting, world: &World, action: Action) -> Result<World, Wrong> {
     let mut next = world.clone();
     match action {
-        Action::Deliver { n } => next.deliver(n),
+        Action::Deliver { n } => {
+            next.left.deliveries -= 1;
+            next.creators.push(Creator { txn: None, n, clock: next.clock });
+        }
+        Action::Create { index } => next.create(index),
         Action::DeliveryEnds { index, committed } => {
             let creator = next.creators.remove(index);
-            next.decide(creator.txn, committed);
+            if let Some(txn) = creator.txn {
+                next.decide(txn, committed);
+            }
         }
         Action::Cancel { n } => {
             next.left.cancels -= 1;
-            Arc::make_mut(&mut next.commands).append("cancel", Some(fixture::cancel(n)), None);
+            Arc::make_mut(&mut next.commands).command(fixture::cancel(n));
             next.cancelled = next.cancelled.max(Some(n));
         }
         Action::Pin => {
             next.left.pins -= 1;
             let txn = next.coordinator.begin();
-            Arc::make_mut(&mut next.commands).append("pin", None, Some(txn));
+            Arc::make_mut(&mut next.commands).pin(txn);
             next.pin = Some(txn);
         }
         Action::Unpin => {
@@ -79,7 +85,7 @@ pub fn apply(setting: &Setting, world: &World, action: Action) -> Result<World, 
             let txn = next.orphans.remove(index);
             next.decide(txn, false);
         }
-        Action::Write { replica } => next.write(setting, replica),
+        Action::Write { replica } => next.write(setting, replica)?,
         Action::Fence { replica } => return next.fence(setting, replica),
         Action::Commit { replica, heard } => return next.commit(setting, replica, heard),
         Action::Abort { replica } => return next.abort(setting, replica),
@@ -97,16 +103,16 @@ pub fn apply(setting: &Setting, world: &World, action: Action) -> Result<World, 
 }
 
 impl World {
-    fn deliver(&mut self, n: u32) {
-        self.left.deliveries -= 1;
+    fn create(&mut self, index: usize) {
+        let n = self.creators[index].n;
         let txn = self.coordinator.begin();
         // The trigger's own outcome says deferred; a redrive's counts on from the final before it.
         let before = self.committed().filter(|one| one.is_final && one.n + 1 == n).map(|one| one.seq).max();
         let seq = before.unwrap_or(0) + 1;
         let key = format!("{}/create/{n}", fixture::case());
-        Arc::make_mut(&mut self.state).append(&key, Some(fixture::creation(n, seq)), Some(txn));
+        Arc::make_mut(&mut self.state).file(&key, Some(fixture::creation(n, seq)), Some(txn));
         self.outcomes.push(Published { n, seq, is_final: false, by_trigger: true, txn: Some(txn) });
-        self.creators.push(Creator { txn, n, clock: self.clock });
+        self.creators[index].txn = Some(txn);
     }
 
     fn poll(&mut self, setting: &Setting, at: usize) {
@@ -114,10 +120,11 @@ impl World {
         let generation = self.group.generation;
         let replica = Arc::make_mut(&mut self.replicas[at]);
         let kept = replica.holds && owns && self.group.since <= replica.generation;
-        if replica.holds && owns && setting.broken == Broken::PublishedAgainAfterABreak {
+        let newer = generation > replica.generation;
+        if replica.holds && owns && newer && setting.broken == Broken::PublishedAgainAfterABreak {
             replica.notices.push_back(Assignment::Kept { generation });
         } else if kept {
-            if generation > replica.generation {
+            if newer {
                 replica.notices.push_back(Assignment::Kept { generation });
             }
         } else {
@@ -134,8 +141,8 @@ impl World {
         replica.lease = true;
     }
 
-    fn write(&mut self, setting: &Setting, at: usize) {
-        let Some(first) = Arc::make_mut(&mut self.replicas[at]).steps.front_mut() else { return };
+    fn write(&mut self, setting: &Setting, at: usize) -> Result<(), Wrong> {
+        let Some(first) = Arc::make_mut(&mut self.replicas[at]).steps.front_mut() else { return Ok(()) };
         let txn = *first.txn.get_or_insert_with(|| self.coordinator.begin());
         first.written = true;
         let step = first.step.clone();
@@ -144,17 +151,22 @@ impl World {
                 let is_done = String::from_utf8_lossy(value).contains(r#""record":"done""#);
                 !(is_done && setting.broken == Broken::NoDoneMark)
             });
-            Arc::make_mut(&mut self.state).append(&write.key().to_string(), value, Some(txn));
+            Arc::make_mut(&mut self.state).file(&write.key().to_string(), value, Some(txn));
         }
         if let Some(said) = &step.outcome {
+            let at_once = said_before(setting, said);
+            if at_once {
+                self.may_say(said.job.n, said.seq, said.is_final())?;
+            }
             self.outcomes.push(Published {
                 n: said.job.n,
                 seq: said.seq,
                 is_final: said.is_final(),
                 by_trigger: false,
-                txn: Some(txn),
+                txn: (!at_once).then_some(txn),
             });
         }
+        Ok(())
     }
 
     /// The group looks at the generation, and at nothing else.
@@ -178,21 +190,21 @@ impl World {
         if let Some(txn) = txn {
             self.decide(txn, false);
         }
-        self.answer(setting, at, &step, severance::jobs::Answer::Rejected)
+        self.answer(setting, at, &step, Answer::Rejected)
     }
 
     fn commit(mut self, setting: &Setting, at: usize, heard: bool) -> Result<Self, Wrong> {
         let Some(InFlight { step, txn: Some(txn), .. }) = self.replica(at).steps.pop_front() else {
             return Ok(self);
         };
-        if let Some(said) = &step.outcome {
+        if let Some(said) = step.outcome.as_ref().filter(|said| !said_before(setting, said)) {
             self.may_say(said.job.n, said.seq, said.is_final())?;
         }
         self.decide(txn, true);
         let answer = match (heard, setting.broken) {
-            (true, _) => severance::jobs::Answer::Committed,
-            (false, Broken::UnknownTakenForAborted) => severance::jobs::Answer::Aborted,
-            (false, _) => severance::jobs::Answer::Unknown,
+            (true, _) => Answer::Committed,
+            (false, Broken::UnknownTakenForAborted) => Answer::Aborted,
+            (false, _) => Answer::Unknown,
         };
         self.left.unknowns -= u8::from(!heard);
         self.answer(setting, at, &step, answer)
@@ -204,7 +216,7 @@ impl World {
         if let Some(txn) = txn {
             self.decide(txn, false);
         }
-        self.answer(setting, at, &step, severance::jobs::Answer::Aborted)
+        self.answer(setting, at, &step, Answer::Aborted)
     }
 
     /// The invariants of what is said, at the moment from which on it counts.
@@ -221,6 +233,11 @@ impl World {
             false => Err(format!("outcome {seq} of run {n} after outcome {last}: a gap or a repeat")),
         }
     }
+}
+
+/// Whether it counts before its transaction does.
+fn said_before(setting: &Setting, said: &Said) -> bool {
+    setting.broken == Broken::EndInTwoTransactions && said.is_final()
 }
 
 impl Replica {

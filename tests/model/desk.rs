@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use severance::jobs::{
-    Answer, Attempted, Book, Bounds, Context, Effect, Generation, Illegal, Load, Step,
+    Answer, Attempted, Book, Bounds, Context, Effect, Filing, Generation, Illegal, Load, Step,
 };
 
 use crate::{
     action::{Action, is_cancelled},
     apply::Wrong,
     fixture,
-    kafka::Topic,
+    kafka::{Read, Topic},
     setting::{Broken, Setting},
     world::{Assignment, Catching, Desk, InFlight, Trying, World},
 };
@@ -29,7 +29,9 @@ impl World {
             Action::FinishLoad { .. } => return self.finish_load(setting, at),
             Action::Read { .. } => return self.read(setting, at),
             Action::Listen { .. } => return self.listen(setting, at),
-            Action::Tick { .. } => return self.with_book(setting, at, None, true, |book, context| book.tick(context)),
+            Action::Tick { .. } => {
+                return self.with_book(setting, at, None, true, |book, context| book.tick(context));
+            }
             Action::CaughtUp { index, .. } => return self.caught_up(setting, at, index),
             Action::Kill { index, all, .. } => self.kill(at, index, all)?,
             Action::Return { index, .. } => return self.come_back(setting, at, index),
@@ -54,10 +56,13 @@ impl World {
             }
             Some(Assignment::Kept { generation }) => match &mut replica.desk {
                 Desk::Closed => {}
-                Desk::Assigned { generation: held } | Desk::Loading { generation: held, .. } => *held = generation,
+                Desk::Assigned { generation: held } | Desk::Loading { generation: held, .. } => {
+                    *held = generation
+                }
                 Desk::Running(_) => {
                     let told = Generation(u64::from(generation));
-                    return self.with_book(setting, at, None, false, |book, context| book.kept(told, context));
+                    return self
+                        .with_book(setting, at, None, false, |book, context| book.kept(told, context));
                 }
             },
         }
@@ -75,7 +80,9 @@ impl World {
         let one_key = (setting.broken == Broken::OneKey).then(|| self.last_of_the_case());
         for (offset, entry) in self.state.committed(0) {
             if one_key.is_none_or(|last| last == Some(offset)) {
-                load.read(offset, entry.key.as_bytes(), entry.value.as_deref()).map_err(|e| e.to_string())?;
+                if let Read::State(filing) = &entry.read {
+                    load.file(offset, Filing::clone(filing)).map_err(|illegal| illegal.to_string())?;
+                }
             }
         }
         load.reached(last_stable);
@@ -98,7 +105,7 @@ impl World {
 
     /// Under one key for creation and state, the last record of either.
     fn last_of_the_case(&self) -> Option<i64> {
-        let written = self.state.committed(0).filter(|(_, entry)| entry.value.is_some());
+        let written = self.state.committed(0).filter(|(_, entry)| !entry.is_tombstone);
         written.map(|(offset, _)| offset).last()
     }
 
@@ -108,20 +115,18 @@ impl World {
             Desk::Running(book) => book.owner().offset,
             Desk::Closed | Desk::Assigned { .. } | Desk::Loading { .. } => return Ok(self),
         };
-        let records: Vec<_> = self
-            .state
-            .committed(from)
-            .map(|(offset, entry)| (offset, entry.key.clone(), entry.value.clone()))
-            .collect();
+        let mut records = self.state.committed(from).map(|(offset, entry)| (offset, entry.read.clone()));
+        let first = records.next();
+        let is_last = records.next().is_none();
+        drop(records);
         self.with_book(setting, at, None, false, |book, context| {
             let mut effects = Vec::new();
-            for (offset, key, value) in &records {
-                effects.extend(book.read(*offset, key.as_bytes(), value.as_deref(), context)?);
-                if effects.contains(&Effect::Reload) {
-                    return Ok(effects);
-                }
+            if let Some((offset, Read::State(filing))) = first {
+                effects = book.file(offset, Filing::clone(&filing), context)?;
             }
-            book.reached(last_stable);
+            if is_last {
+                book.reached(last_stable);
+            }
             Ok(effects)
         })
     }
@@ -131,8 +136,9 @@ impl World {
         let replica = Arc::make_mut(&mut self.replicas[at]);
         let mut said = Vec::new();
         for (offset, entry) in self.commands.committed(replica.heard_to) {
+            let Read::Command(command) = &entry.read else { continue };
             let heard = Arc::make_mut(&mut replica.heard);
-            let read = heard.read(fixture::PARTITION, offset, fixture::moment(0), entry.value.as_deref());
+            let read = heard.read(fixture::PARTITION, offset, fixture::moment(0), Some(command));
             said.extend(read.map_err(|unreadable| unreadable.to_string())?);
         }
         Arc::make_mut(&mut replica.heard).reached(fixture::PARTITION, last_stable);

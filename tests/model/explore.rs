@@ -56,6 +56,49 @@ impl std::fmt::Display for Wrong {
     }
 }
 
+/// A hasher that is quick where nothing is optimized. Its low half is mixed at the end, so that
+/// a few million states do not collide.
+#[derive(Default)]
+pub struct Quick(u64);
+
+impl std::hash::Hasher for Quick {
+    fn finish(&self) -> u64 {
+        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        mixed ^ (mixed >> 29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let word = chunk.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+            self.write_u64(word);
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    }
+
+    fn write_i64(&mut self, value: i64) {
+        self.write_u64(value.cast_unsigned());
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_isize(&mut self, value: isize) {
+        self.write_u64(value.cast_unsigned() as u64);
+    }
+}
+
 /// How a state was first reached.
 #[derive(Clone, Copy)]
 struct Reached {
@@ -105,10 +148,6 @@ pub fn explore<S: System>(system: &S, bound: usize) -> Found {
         }
     }
     found.states = reached.len();
-    if std::env::var("DEEP").is_ok() {
-        let deepest = (0..reached.len()).max_by_key(|i| reached[*i].depth).unwrap();
-        for (i, a) in retrace(system, &reached, u32::try_from(deepest).unwrap()).iter().enumerate() { println!("   {i} {a}"); }
-    }
     if found.complete
         && let Some(stuck) = first_without_an_end(&ended, edges)
     {

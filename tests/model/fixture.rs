@@ -29,6 +29,7 @@ pub fn tick(clock: u8) -> Timestamp {
     moment(clock) + Duration::from_secs(2)
 }
 
+/// Made once a model.
 pub fn limits(broken: Broken) -> Limits {
     let seconds = |seconds: u64| match broken {
         Broken::ForgottenAtOnce => Duration::ZERO,

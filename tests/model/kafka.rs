@@ -3,9 +3,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{Hash, Hasher},
     sync::Arc,
 };
+
+use severance::jobs::Filing;
+
+use crate::{explore::Quick, fixture};
 
 /// Names a transaction.
 pub type Txn = u8;
@@ -14,7 +18,9 @@ pub type Txn = u8;
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub key: Arc<str>,
-    pub value: Option<Arc<[u8]>>,
+    pub is_tombstone: bool,
+    /// As the real code reads it, once.
+    pub read: Read,
     /// `None` once it is committed.
     pub txn: Option<Txn>,
     digest: u64,
@@ -24,6 +30,14 @@ impl Hash for Entry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.digest, self.txn).hash(state);
     }
+}
+
+/// A record, read.
+#[derive(Clone, Debug)]
+pub enum Read {
+    State(Arc<Filing>),
+    Command(Arc<[u8]>),
+    Nothing,
 }
 
 /// One partition of a topic.
@@ -55,10 +69,27 @@ impl Coordinator {
 }
 
 impl Topic {
-    pub fn append(&mut self, key: &str, value: Option<Vec<u8>>, txn: Option<Txn>) {
-        let mut hasher = DefaultHasher::new();
+    /// Appends a record of the state topic.
+    pub fn file(&mut self, key: &str, value: Option<Vec<u8>>, txn: Option<Txn>) {
+        let filing = Filing::read(fixture::PARTITION, key.as_bytes(), value.as_deref());
+        self.append(key, value, txn, Read::State(Arc::new(filing.expect("a key of ours"))));
+    }
+
+    /// Appends a command.
+    pub fn command(&mut self, value: Vec<u8>) {
+        self.append("command", Some(value.clone()), None, Read::Command(value.into()));
+    }
+
+    /// Appends something that nobody will read.
+    pub fn pin(&mut self, txn: Txn) {
+        self.append("pin", None, Some(txn), Read::Nothing);
+    }
+
+    fn append(&mut self, key: &str, value: Option<Vec<u8>>, txn: Option<Txn>, read: Read) {
+        let mut hasher = Quick::default();
         (key, &value).hash(&mut hasher);
-        let entry = Entry { key: key.into(), value: value.map(Into::into), txn, digest: hasher.finish() };
+        let is_tombstone = value.is_none();
+        let entry = Entry { key: key.into(), is_tombstone, read, txn, digest: hasher.finish() };
         self.records.insert(self.end, entry);
         self.end += 1;
     }
@@ -101,7 +132,7 @@ impl Topic {
             last.insert(entry.key.clone(), offset);
         }
         self.records.retain(|offset, entry| {
-            *offset >= stable || (last.get(&entry.key) == Some(offset) && entry.value.is_some())
+            *offset >= stable || (last.get(&entry.key) == Some(offset) && !entry.is_tombstone)
         });
     }
 }

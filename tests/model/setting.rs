@@ -15,7 +15,7 @@ pub enum Broken {
     FencedBeforeWriting,
     /// Loading ends at the end of what can be seen, whatever transaction is open.
     EofWithoutLastStable,
-    /// The watermark of the loading is taken before the assignment.
+    /// A creation and the owner's state stand under one key.
     OneKey,
     /// A done mark is forgotten at once.
     ForgottenAtOnce,
@@ -32,6 +32,12 @@ pub enum Broken {
     CommandsNotKept,
     /// Kills go on when the broker has not been heard of.
     NoLease,
+    /// Whether the partition is held is asked before a kill, and not whether it is the same holding.
+    HeldAgainTakenForHeldStill,
+    /// The final outcome is published before the transaction that marks the case as done.
+    EndInTwoTransactions,
+    /// A forgotten mark is forgotten in memory before its tombstone was read back.
+    ForgottenInMemoryToo,
     /// Kills go on after the partition was revoked, until the owner of the book hears of it.
     KillsAfterRevoke,
     /// A rejected step is published again although the partition was away in between.

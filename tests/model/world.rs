@@ -49,7 +49,8 @@ pub struct Published {
 /// A batch that creates a job.
 #[derive(Clone, Debug, Hash)]
 pub struct Creator {
-    pub txn: Txn,
+    /// Once it has written.
+    pub txn: Option<Txn>,
     pub n: u32,
     /// When its trigger was accepted.
     pub clock: u8,

@@ -50,9 +50,12 @@ impl Life<'_> {
             Some(Filed::Read(kept)) => Some(&**kept),
             Some(Filed::Unreadable(_)) | None => None,
         };
-        let forgotten = self.entry.forgotten.as_ref().map(|done| (done.n, done.seq));
-        let progress = kept.map(State::progress).max(forgotten);
-        written == Some(state) || kept == Some(state) || progress > Some(state.progress())
+        let forgotten = self.entry.forgotten.as_ref();
+        let progress = kept.map(State::progress).max(forgotten.map(|done| (done.n, done.seq)));
+        written == Some(state)
+            || kept == Some(state)
+            || (forgotten.is_some() && forgotten == state.done())
+            || progress > Some(state.progress())
     }
 
     pub(super) fn state_gone(&mut self) {
