@@ -8,12 +8,16 @@
 mod action;
 #[path = "model/apply.rs"]
 mod apply;
+#[path = "model/broken.rs"]
+mod broken;
 #[path = "model/desk.rs"]
 mod desk;
 #[path = "model/explore.rs"]
 mod explore;
 #[path = "model/fixture.rs"]
 mod fixture;
+#[path = "model/holds.rs"]
+mod holds;
 #[path = "model/kafka.rs"]
 mod kafka;
 #[path = "model/setting.rs"]
@@ -101,74 +105,17 @@ fn run(name: &str, setting: &Setting, bound: usize) -> Found {
     found
 }
 
+/// Every state is seen, none is wrong, and from each the end can be reached.
 #[track_caller]
-fn assert_holds(name: &str, setting: &Setting, bound: usize) {
-    let found = run(name, setting, bound);
+fn assert_holds(name: &str, replicas: usize, budget: Budget) {
+    let found = run(name, &Setting { replicas, budget, broken: Broken::Nothing }, SHORT);
+    assert!(found.complete, "{name}: more states than a short form should have");
     if let Some(wrong) = found.wrong {
         panic!("{name}: {wrong}");
     }
 }
 
-#[test]
-fn one_job_with_nothing_else_ends() {
-    let budget = Budget { failures: 1, ..Budget::QUIET };
-    assert_holds("quiet", &Setting { replicas: 2, budget, broken: Broken::Nothing }, 100_000);
-}
-
-#[test]
-fn probe() {
-    let q = Budget::QUIET;
-    for (name, budget) in [
-        ("redelivery+cancel", Budget { deliveries: 2, cancels: 1, failures: 1, ..q }),
-        ("rebalance", Budget { rebalances: 1, failures: 1, ..q }),
-        ("rebalance2", Budget { rebalances: 2, failures: 1, ..q }),
-        ("rebalance+cancel", Budget { rebalances: 1, cancels: 1, failures: 1, ..q }),
-        ("silence", Budget { silences: 1, failures: 1, cancels: 1, ..q }),
-        ("crash", Budget { crashes: 1, failures: 1, ..q }),
-        ("forget", Budget { deliveries: 2, clock: 2, ..q }),
-        ("redrive", Budget { deliveries: 2, redrives: 1, cancels: 1, ..q }),
-        ("unknown", Budget { unknowns: 1, timeouts: 1, failures: 1, ..q }),
-        ("pin", Budget { pins: 1, cancels: 1, ..q }),
-        ("compact", Budget { deliveries: 2, rebalances: 1, compactions: 1, ..q }),
-    ] {
-        if std::env::var("ONLY").is_ok_and(|only| only != name) {
-            continue;
-        }
-        assert_holds(name, &Setting { replicas: 2, budget, broken: Broken::Nothing }, 100_000);
-    }
-}
-
-#[test]
-fn broken() {
-    let q = Budget { failures: 0, ..Budget::QUIET };
-    for (broken, budget) in [
-        (Broken::FreshMetadata, Budget { rebalances: 1, ..q }),
-        (Broken::MetadataOfTheStepsBeginning, Budget { rebalances: 1, cancels: 1, ..q }),
-        (Broken::HeldAgainTakenForHeldStill, Budget { rebalances: 2, ..q }),
-        (Broken::EndInTwoTransactions, Budget { crashes: 1, ..q }),
-        (Broken::NotFenced, Budget { rebalances: 1, ..q }),
-        (Broken::FencedBeforeWriting, Budget { rebalances: 1, ..q }),
-        (Broken::EofWithoutLastStable, Budget { rebalances: 1, ..q }),
-        (Broken::OneKey, Budget { deliveries: 2, rebalances: 1, ..q }),
-        (Broken::ForgottenAtOnce, Budget { deliveries: 2, ..q }),
-        (Broken::ForgottenBeforeTransactionsEnd, Budget { deliveries: 2, clock: 2, ..q }),
-        (Broken::NoDoneMark, Budget { deliveries: 2, rebalances: 1, ..q }),
-        (Broken::CommandsUnheard, Budget { cancels: 1, ..q }),
-        (Broken::CommandsWithoutLastStable, Budget { cancels: 1, pins: 1, ..q }),
-        (Broken::CommandsNotKept, Budget { cancels: 1, ..q }),
-        (Broken::NoLease, Budget { silences: 1, ..q }),
-        (Broken::KillsAfterRevoke, Budget { rebalances: 1, ..q }),
-        (Broken::PublishedAgainAfterABreak, Budget { rebalances: 1, silences: 1, ..q }),
-        (Broken::UnknownTakenForAborted, Budget { unknowns: 1, ..q }),
-    ] {
-        let name = format!("{broken:?}");
-        if std::env::var("ONLY").is_ok_and(|only| only != name) {
-            continue;
-        }
-        let found = run(&name, &Setting { replicas: 2, budget, broken }, 100_000);
-        match found.wrong {
-            Some(wrong) => println!("{wrong}"),
-            None => println!("NOTHING FOUND"),
-        }
-    }
-}
+/// Most states of a model in the short form.
+const SHORT: usize = 60_000;
+/// Most states of a model in the long form: what fits into 16 GB.
+const LONG: usize = 12_000_000;

@@ -125,10 +125,11 @@ fn of_the_group(world: &World, all: &mut Vec<Action>) {
     let owner = &world.replicas[world.group.owner];
     let others = || (0..world.replicas.len()).filter(|index| *index != world.group.owner);
     let knows = owner.alive && owner.holds && owner.generation == world.group.generation;
-    if !owner.alive || !owner.lease {
-        all.extend(others().filter(|to| world.replicas[*to].alive).map(|to| Action::Expire { to }));
+    let can_own = |to: &usize| world.replicas[*to].alive && !world.replicas[*to].silent;
+    if !owner.alive || owner.silent {
+        all.extend(others().filter(can_own).map(|to| Action::Expire { to }));
     } else if knows && world.left.rebalances > 0 {
-        all.extend(others().filter(|to| world.replicas[*to].alive).map(|to| Action::Move { to }));
+        all.extend(others().filter(can_own).map(|to| Action::Move { to }));
     }
     if owner.alive && world.left.rebalances > 0 {
         all.push(Action::Shuffle);

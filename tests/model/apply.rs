@@ -55,7 +55,9 @@ pub fn apply(setting: &Setting, world: &World, action: Action) -> Result<World, 
         }
         Action::Silence { replica } => {
             next.left.silences -= 1;
-            next.replica(replica).lease = false;
+            let replica = next.replica(replica);
+            replica.lease = false;
+            replica.silent = true;
         }
         Action::Poll { replica } => next.poll(setting, replica),
         Action::Move { to } => {
@@ -121,8 +123,11 @@ impl World {
         let replica = Arc::make_mut(&mut self.replicas[at]);
         let kept = replica.holds && owns && self.group.since <= replica.generation;
         let newer = generation > replica.generation;
-        if replica.holds && owns && newer && setting.broken == Broken::PublishedAgainAfterABreak {
-            replica.notices.push_back(Assignment::Kept { generation });
+        if setting.broken == Broken::PublishedAgainAfterABreak && !matches!(replica.desk, Desk::Closed) {
+            if owns && newer {
+                replica.notices.push_back(Assignment::Kept { generation });
+            }
+            replica.holds = owns;
         } else if kept {
             if newer {
                 replica.notices.push_back(Assignment::Kept { generation });
@@ -139,6 +144,7 @@ impl World {
         }
         replica.generation = generation;
         replica.lease = true;
+        replica.silent = false;
     }
 
     fn write(&mut self, setting: &Setting, at: usize) -> Result<(), Wrong> {

@@ -36,8 +36,6 @@ pub enum Broken {
     HeldAgainTakenForHeldStill,
     /// The final outcome is published before the transaction that marks the case as done.
     EndInTwoTransactions,
-    /// A forgotten mark is forgotten in memory before its tombstone was read back.
-    ForgottenInMemoryToo,
     /// Kills go on after the partition was revoked, until the owner of the book hears of it.
     KillsAfterRevoke,
     /// A rejected step is published again although the partition was away in between.

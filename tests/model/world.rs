@@ -62,6 +62,8 @@ pub struct Replica {
     pub alive: bool,
     /// The broker has been heard of lately.
     pub lease: bool,
+    /// It cannot be, until the polling thread comes through again.
+    pub silent: bool,
     /// Whether the polling thread holds the partition, and how often it has got it.
     pub holds: bool,
     pub epoch: u8,
@@ -168,6 +170,7 @@ impl Replica {
         Self {
             alive: true,
             lease: false,
+            silent: false,
             holds: false,
             epoch: 0,
             generation: 0,
@@ -187,7 +190,7 @@ impl Replica {
 /// Turns only tell what belongs to what, so only that is told apart; they would grow without end.
 impl Hash for Replica {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.alive, self.lease, self.holds, self.generation, self.heard_to).hash(state);
+        (self.alive, self.lease, self.silent, self.holds, self.generation, self.heard_to).hash(state);
         (self.desk_epoch == self.epoch).hash(state);
         for notice in &self.notices {
             match notice {
