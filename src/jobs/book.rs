@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{case::CaseId, principal::Principal};
 
+/// Most cases that one tick looks at: marks to forget come in thousands after a long stop.
+const AT_ONCE: usize = 1_000;
+
 /// The cases of one partition that this process owns.
 #[derive(Clone, Debug)]
 pub struct Book {
@@ -99,12 +102,14 @@ impl Book {
 
     /// Begins what is due, up to the bound of attempts at once.
     pub fn tick(&mut self, context: &Context<'_>) -> Result<Vec<Effect>, Illegal> {
+        self.alive()?;
         if self.full && !self.in_hand.crowds(&self.bounds, 2) {
             self.dropped = true;
             return Ok(self.all_stopped().chain([Effect::Reload]).collect());
         }
-        let due: Vec<CaseId> =
-            self.due.iter().take_while(|(due, _)| *due <= context.now).map(|(_, case)| *case).collect();
+        let due =
+            self.due.iter().take_while(|(due, _)| *due <= context.now).take(AT_ONCE).map(|(_, case)| *case);
+        let due: Vec<CaseId> = due.collect();
         let mut effects = Vec::new();
         for case in due {
             if self.in_hand.attempts >= self.bounds.attempts {

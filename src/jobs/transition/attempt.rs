@@ -89,21 +89,24 @@ impl Life<'_> {
             Job { work: job.work.after(attempt), attempts: job.attempts.saturating_add(1), ..job.clone() };
         job.principals.learn(principals);
         let fence = Fence { generation, ..self.fence() };
-        let cancel = match self.verdict(&job) {
-            Some(Verdict::Cancel(cancel)) => Some(cancel),
-            // Some may be left to be cut: published first, reinstated in the next step.
-            Some(Verdict::Reinstate { .. }) | None => None,
-        };
         let step = if job.work.is_done() {
             steps::end(&fence, &job, Ended::Done)
-        } else if let Some(cancel) = cancel {
-            steps::end(&fence, &job, Ended::Cancelled(cancel))
-        } else if now >= job.give_up_at {
-            steps::end(&fence, &job, Ended::GaveUp)
         } else {
-            let delay = self.context.limits.delays.after(job.attempts, dice);
-            job.due = later(now, delay).min(job.give_up_at);
-            steps::defer(&fence, &job)
+            match self.verdict(&job) {
+                Some(Verdict::Cancel(cancel)) => steps::end(&fence, &job, Ended::Cancelled(cancel)),
+                // What was done is published; who is reinstated is taken out in the next step, and
+                // those who are not have their last attempt after it.
+                Some(Verdict::Reinstate { .. }) => {
+                    job.due = now;
+                    steps::defer(&fence, &job)
+                }
+                None if now >= job.give_up_at => steps::end(&fence, &job, Ended::GaveUp),
+                None => {
+                    let delay = self.context.limits.delays.after(job.attempts, dice);
+                    job.due = later(now, delay).min(job.give_up_at);
+                    steps::defer(&fence, &job)
+                }
+            }
         };
         self.commit(step);
     }

@@ -36,7 +36,11 @@ pub fn step(
         Input::StateGone => life.state_gone(),
         Input::Heard => life.heard(),
         Input::Due => life.consider(true),
-        Input::Wake => life.entry.due = Some(context.now),
+        Input::Wake => {
+            if let Current::Job(_) = life.entry.current() {
+                life.entry.due = Some(context.now);
+            }
+        }
         Input::CaughtUp { turn, watermark, broker_heard_ago } => {
             life.is_catching_up(turn)?;
             if let Some((partition, read_to)) = context.heard.short_of(&watermark) {

@@ -5,10 +5,10 @@ use crate::jobs::{Current, Effect, Filed, Job, Notice, Phase, State, Write};
 
 impl Life<'_> {
     pub(super) fn creation(&mut self, n: u32, filed: Filed<Job>) {
-        if let Filed::Unreadable(why) = &filed {
-            self.notice(Notice::Blocked { case: self.entry.case, why: why.clone() });
-        }
         self.entry.shelf.creations.insert(n, filed);
+        if let Current::Blocked(why) = self.entry.current() {
+            self.notice(Notice::Blocked { case: self.entry.case, why });
+        }
         self.consider(false);
     }
 
