@@ -176,9 +176,12 @@ impl Job {
         if let Some(kind) = opened.peek("kind").filter(|kind| NOT_BUILT.contains(kind)) {
             return Err(Unreadable::NotBuilt { what: kind.to_owned() });
         }
-        let job: Self = opened.read()?;
+        let job: Self = opened.read_exactly()?;
         numbers_have_a_next(job.n, job.seq)?;
-        Ok(job)
+        match job.work.can_be() {
+            true => Ok(job),
+            false => Err(Unreadable::invalid("it hunts a thing that cannot be")),
+        }
     }
 }
 

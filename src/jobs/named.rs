@@ -25,12 +25,13 @@ pub struct NobodyNamed;
 impl Named {
     /// From the principals of an outcome.
     pub fn new(everybody: Vec<PrincipalReport>) -> Result<Self, NobodyNamed> {
-        let targets = everybody
-            .iter()
-            .filter(|one| !one.spared)
-            .map(|one| Principal::new(&*one.user, &*one.db))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| NobodyNamed)?;
+        let mut targets = Vec::new();
+        for one in &everybody {
+            let principal = Principal::new(&*one.user, &*one.db).map_err(|_| NobodyNamed)?;
+            if !one.spared {
+                targets.push(principal);
+            }
+        }
         let targets = Principals::new(targets).ok_or(NobodyNamed)?;
         Ok(Self { everybody, targets })
     }

@@ -63,7 +63,7 @@ impl State {
                 (job.case_id, Self::Pending(Arc::new(job)))
             }
             "done" => {
-                let done: Done = opened.read()?;
+                let done: Done = opened.read_exactly()?;
                 numbers_have_a_next(done.n, done.seq)?;
                 (done.case_id, Self::Done(done))
             }

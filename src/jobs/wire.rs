@@ -123,6 +123,17 @@ impl Opened {
         self.0.get(field)?.as_str()
     }
 
+    /// Reads what is left, and refuses what would not be written the same: what this program does
+    /// not know of would be lost when it writes the record again.
+    pub(super) fn read_exactly<T: DeserializeOwned + Serialize>(self) -> Result<T, Unreadable> {
+        let fields = Value::Object(self.0.clone());
+        let read: T = self.read()?;
+        match serde_json::to_value(&read) {
+            Ok(written) if written == fields => Ok(read),
+            Ok(_) | Err(_) => Err(Unreadable::invalid("it would not be written as it was read")),
+        }
+    }
+
     /// Reads what is left, all of it.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Unreadable> {
         serde_json::from_value(Value::Object(self.0)).map_err(|error| {

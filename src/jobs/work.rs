@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Left;
+use super::{Left, Leftover};
 use crate::{
     report::Cumulative,
     terminate::{ClusterReport, NodeError, NodeReport, tally},
@@ -57,6 +57,13 @@ impl Work {
     /// Whether another attempt would have nothing to hunt.
     pub fn is_done(&self) -> bool {
         self.0.iter().all(ClusterWork::is_done)
+    }
+
+    /// Whether everything that it hunts is a thing that can be: what is not would be missed.
+    pub(super) fn can_be(&self) -> bool {
+        let nodes = self.0.iter().flat_map(|cluster| &cluster.nodes);
+        let mut leftovers = nodes.filter_map(|node| node.left.as_ref()).flat_map(|left| &left.leftovers);
+        leftovers.all(|leftover| leftover.identity().is_some_and(|known| Leftover::from(&known) == *leftover))
     }
 
     /// Found and killed over all nodes and attempts; unknown where one node's is.
