@@ -1,4 +1,4 @@
-//! The instruments. They are one set for the whole process, made by [`install`]; until then, and
+//! The instruments. They are one set for the whole process, made by `install`; until then, and
 //! in commands that never call it, whatever moves them does nothing.
 
 use std::{

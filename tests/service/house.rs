@@ -85,7 +85,7 @@ impl<'k> House<'k> {
         let folder = LabDir::new().expect("a temporary folder can be made");
         let text = format!(
             "kafka:\n  properties: {{ bootstrap.servers: '{}', group.id: {name}{} }}\n  topics:\n{}  outcomes: {outcomes}\n  dead_letters: {dead_letters}\n{}\
-             clusters:\n  - name: lab\n    uri: {{ file: uri }}\n{}{}",
+             listen: null\nclusters:\n  - name: lab\n    uri: {{ file: uri }}\n{}{}",
             kafka.bootstrap(),
             plan.properties,
             plan.topics.replace("{topic}", &events),

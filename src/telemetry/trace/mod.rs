@@ -18,6 +18,7 @@
 //! A trigger's trace context is continued and its place in the trigger taken by the case's own, so that
 //! whatever is made of the trigger, the outcome first of all, carries the context on.
 
+mod attributes;
 mod carrier;
 pub(super) mod scope;
 
@@ -36,14 +37,16 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-use self::scope::Scope;
+use self::{
+    attributes::{count, describe, messaging, one_topic},
+    scope::Scope,
+};
 use super::names::label;
 use crate::{
     decide::{Decided, Decision},
     decode::Decoded,
     ingest::{Batch, Origin},
-    report::{Alert, Message, OutcomeData},
-    telemetry::events::word_of,
+    report::Message,
 };
 
 /// What is said where the brokers did not acknowledge all of a batch.
@@ -260,58 +263,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.root.iter().chain(&self.cases).for_each(|context| context.span().end());
     }
-}
-
-/// What the outcome says, on the case's span; of people nothing.
-fn describe(case: &Context, outcome: &OutcomeData) {
-    let span = case.span();
-    span.set_attribute(KeyValue::new("severance.case_id", outcome.case_id.to_string()));
-    span.set_attribute(KeyValue::new("severance.decision", outcome.decision.to_string()));
-    span.set_attribute(KeyValue::new(label::STATUS, word_of(&outcome.status)));
-    let texts = [
-        (label::REASON, outcome.reason.clone()),
-        (label::RULE, outcome.rule.as_deref().map(str::to_owned)),
-        (label::CLASS, outcome.class.map(|class| class.name().to_owned())),
-    ];
-    for (key, text) in texts {
-        if let Some(text) = text {
-            span.set_attribute(KeyValue::new(key, text));
-        }
-    }
-    if outcome.alert == Alert::Error {
-        let status = word_of(&outcome.status);
-        span.set_status(Status::error(outcome.reason.clone().unwrap_or(status)));
-    }
-}
-
-/// The topic of all of them, where it is one.
-fn one_topic(decoded: &[Decoded]) -> Option<&str> {
-    let topic = |one: &Decoded| match &one.origin {
-        Origin::Kafka { topic, .. } => Some(topic.clone()),
-        Origin::Job { .. } | Origin::Local => None,
-    };
-    let first = topic(decoded.first()?);
-    if !decoded.iter().all(|one| topic(one) == first) {
-        return None;
-    }
-    match &decoded.first()?.origin {
-        Origin::Kafka { topic, .. } => Some(topic),
-        Origin::Job { .. } | Origin::Local => None,
-    }
-}
-
-fn messaging(name: &'static str, kind: &'static str, topic: Option<&str>) -> Vec<KeyValue> {
-    let mut attributes = vec![
-        KeyValue::new(label::MESSAGING, "kafka"),
-        KeyValue::new(label::OPERATION, name),
-        KeyValue::new("messaging.operation.type", kind),
-    ];
-    attributes.extend(topic.map(|topic| KeyValue::new(label::TOPIC, topic.to_owned())));
-    attributes
-}
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn system_time(timestamp: Timestamp) -> SystemTime {
