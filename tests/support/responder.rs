@@ -49,13 +49,13 @@ pub fn config_on(bootstrap: &str, prefix: &str, uri: &str, extra: &str) -> Confi
     std::fs::write(&secret, uri).expect("a file");
     // The counts of a test are exact only where the look before the kill is back, however busy the machine.
     let evidence = if extra.contains("evidence:") { "" } else { "evidence: {wait: 900ms}\n" };
+    // Tests run side by side and must not want the same port.
+    let listen = if extra.contains("listen:") { "" } else { "listen: null\n" };
     let text = format!(
-        "kafka:\n  properties: {{bootstrap.servers: '{bootstrap}', group.id: {prefix}}}\n  \
+        "{listen}kafka:\n  properties: {{bootstrap.servers: '{bootstrap}', group.id: {prefix}}}\n  \
          topics: [{{name: {prefix}.triggers}}]\n  outcomes: {prefix}.outcomes\n  dead_letters: {prefix}.dead\n\
-         clusters:\n  - name: lab\n    uri: {{file: {}}}\n{}{extra}{evidence}",
+         clusters:\n  - name: lab\n    uri: {{file: {}}}\n{extra}{evidence}",
         secret.display(),
-        // Tests run side by side and must not want the same port.
-        if extra.contains("listen:") { "" } else { "listen: null\n" }
     );
     match Config::parse(&text, Path::new("test.yaml"), &Nothing) {
         Ok((config, _)) => config,
