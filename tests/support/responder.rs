@@ -52,10 +52,10 @@ pub fn config_on(bootstrap: &str, prefix: &str, uri: &str, extra: &str) -> Confi
     let text = format!(
         "kafka:\n  properties: {{bootstrap.servers: '{bootstrap}', group.id: {prefix}}}\n  \
          topics: [{{name: {prefix}.triggers}}]\n  outcomes: {prefix}.outcomes\n  dead_letters: {prefix}.dead\n\
-         clusters:\n  - name: lab\n    uri: {{file: {}}}\n{}{extra}{evidence}",
-        secret.display(),
+         {}clusters:\n  - name: lab\n    uri: {{file: {}}}\n{extra}{evidence}",
         // Tests run side by side and must not want the same port.
-        if extra.contains("listen:") { "" } else { "listen: null\n" }
+        if extra.contains("listen:") { "" } else { "listen: null\n" },
+        secret.display(),
     );
     match Config::parse(&text, Path::new("test.yaml"), &Nothing) {
         Ok((config, _)) => config,
