@@ -47,6 +47,15 @@ impl CaseId {
     }
 }
 
+/// Reads every form of a UUID; whoever wants one spelling compares.
+impl std::str::FromStr for CaseId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
 impl fmt::Display for CaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -21,6 +21,9 @@
 //! that a re-run says the same again. A [`principal::Principal`] is a user in an authentication
 //! database; a [`pattern::Pattern`] is what may go into the kill.
 //!
+//! What is not finished when its budget is used up goes on as a job: [`jobs`] is the protocol by
+//! which exactly one process carries each on, and it is pure.
+//!
 //! # The other rooms
 //!
 //! [`config`] reads the configuration and tells all its faults at once; [`check`] asks beforehand
@@ -59,6 +62,7 @@ pub mod decode;
 pub mod edge;
 pub mod health;
 pub mod ingest;
+pub mod jobs;
 pub mod lab;
 pub mod lanes;
 pub mod pattern;

@@ -9,6 +9,7 @@ mod service {
     mod events;
     mod group;
     mod house;
+    mod letters;
     mod names;
     mod once;
     mod outages;

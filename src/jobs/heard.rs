@@ -1,0 +1,191 @@
+//! The commands that a process has heard, kept as long as their topic keeps them: one may be
+//! read before the job that it concerns exists.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Cancel, Command, Job, Reinstated, Unreadable, Verdict, takes_back};
+use crate::{case::CaseId, principal::Principal};
+
+/// Most commands that are kept: about 200 MB of reinstatements of one person each. Beyond it the
+/// oldest are dropped, and jobs that they might concern wait ([`Heard::may_lack`]).
+const MAX_KEPT: usize = 500_000;
+
+/// Every command that was read, by what it may concern.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    read_to: BTreeMap<i32, i64>,
+    cancels: HashMap<CaseId, Arc<Cancel>>,
+    reinstated: HashMap<Principal, Vec<Arc<Reinstated>>>,
+    /// In the order in which the broker has appended them.
+    order: BTreeMap<(Timestamp, u64), Arc<Command>>,
+    taken: u64,
+    missing_before: Option<Timestamp>,
+    unreadable: u64,
+    max_kept: usize,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self::at_most(MAX_KEPT)
+    }
+}
+
+impl Heard {
+    /// Keeps at most this many.
+    pub fn at_most(max_kept: usize) -> Self {
+        Self {
+            read_to: BTreeMap::new(),
+            cancels: HashMap::new(),
+            reinstated: HashMap::new(),
+            order: BTreeMap::new(),
+            taken: 0,
+            missing_before: None,
+            unreadable: 0,
+            max_kept,
+        }
+    }
+
+    /// Reads the record at `offset`. One that cannot be read is counted and passed over: it must
+    /// not keep every job from running, and in doubt the kill wins.
+    pub fn read(
+        &mut self,
+        partition: i32,
+        offset: i64,
+        appended_at: Timestamp,
+        value: Option<&[u8]>,
+    ) -> Result<Option<Arc<Command>>, Unreadable> {
+        self.reached(partition, offset.saturating_add(1));
+        let Some(value) = value else { return Ok(None) };
+        match Command::read(value) {
+            Ok(command) => Ok(Some(self.keep(command, appended_at))),
+            Err(unreadable) => {
+                self.unreadable = self.unreadable.saturating_add(1);
+                Err(unreadable)
+            }
+        }
+    }
+
+    /// Everything before `next` has been read, markers of transactions included.
+    pub fn reached(&mut self, partition: i32, next: i64) {
+        let read_to = self.read_to.entry(partition).or_insert(next);
+        *read_to = (*read_to).max(next);
+    }
+
+    /// The first partition that has not been read up to the watermark, with how far it was read.
+    pub fn short_of(&self, watermark: &BTreeMap<i32, i64>) -> Option<(i32, i64)> {
+        watermark.iter().find_map(|(partition, wanted)| {
+            let read_to = self.read_to.get(partition).copied().unwrap_or(0);
+            (read_to < *wanted).then_some((*partition, read_to))
+        })
+    }
+
+    fn keep(&mut self, command: Command, appended_at: Timestamp) -> Arc<Command> {
+        match &command {
+            Command::Cancel(cancel) => {
+                let known = self.cancels.get(&cancel.case_id);
+                if known.is_none_or(|known| known.n < cancel.n) {
+                    self.cancels.insert(cancel.case_id, Arc::new(cancel.clone()));
+                }
+            }
+            Command::Reinstated(reinstated) => {
+                let reinstated = Arc::new(reinstated.clone());
+                for principal in &reinstated.principals {
+                    self.reinstated.entry(principal.clone()).or_default().push(reinstated.clone());
+                }
+            }
+        }
+        let command = Arc::new(command);
+        self.order.insert((appended_at, self.taken), command.clone());
+        self.taken = self.taken.wrapping_add(1);
+        while self.order.len() > self.max_kept
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.drop_from_index(&oldest);
+            self.lacks_before(oldest.at());
+        }
+        command
+    }
+
+    /// Drops what the topic has dropped too: what was appended before `cutoff`.
+    pub fn forget_before(&mut self, cutoff: Timestamp) {
+        let kept = self.order.split_off(&(cutoff, 0));
+        for old in std::mem::replace(&mut self.order, kept).into_values() {
+            self.drop_from_index(&old);
+        }
+    }
+
+    fn drop_from_index(&mut self, old: &Command) {
+        match old {
+            Command::Cancel(cancel) => {
+                if self.cancels.get(&cancel.case_id).is_some_and(|kept| **kept == *cancel) {
+                    self.cancels.remove(&cancel.case_id);
+                }
+            }
+            Command::Reinstated(reinstated) => {
+                for principal in &reinstated.principals {
+                    if let Some(of_one) = self.reinstated.get_mut(principal) {
+                        of_one.retain(|kept| **kept != *reinstated);
+                        if of_one.is_empty() {
+                            self.reinstated.remove(principal);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commands from before `at` may be missing: the log begins later than an owner had applied
+    /// them, or there were too many.
+    pub fn lacks_before(&mut self, at: Timestamp) {
+        self.missing_before = self.missing_before.max(Some(at));
+    }
+
+    /// Whether a command that concerns `job` may be missing. Such a job must not kill: it waits
+    /// for a person.
+    pub fn may_lack(&self, job: &Job, skew: SignedDuration) -> bool {
+        self.missing_before.is_some_and(|missing| job.asked_for_at().duration_since(missing) <= skew)
+    }
+
+    /// What the commands want of `job`.
+    pub fn verdict(&self, job: &Job, skew: SignedDuration) -> Option<Verdict> {
+        if let Some(cancel) = self.cancels.get(&job.case_id).filter(|cancel| cancel.n >= job.n) {
+            return Some(Verdict::Cancel(cancel.clone()));
+        }
+        let back: Vec<_> = job
+            .principals
+            .targets()
+            .iter()
+            .filter_map(|principal| {
+                let of_one = self.reinstated.get(principal)?;
+                let by = of_one.iter().find(|one| takes_back(one, principal, job, skew))?;
+                Some((principal.clone(), by.case_id))
+            })
+            .collect();
+        (!back.is_empty()).then_some(Verdict::Reinstate { back })
+    }
+
+    /// How far each partition was read.
+    pub fn read_to(&self) -> &BTreeMap<i32, i64> {
+        &self.read_to
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// How many could not be read.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+}
