@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     io::Write,
     os::unix::ffi::OsStrExt,
@@ -251,6 +251,39 @@ async fn a_second_member_takes_half_and_what_was_pending_of_it_is_not_worked_on_
     both.sort();
     assert_eq!(both, (100..120).map(|key| key.to_string()).collect::<Vec<_>>());
     second.close().await.unwrap();
+    first.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_partition_that_was_taken_away_while_it_was_paused_is_read_again_when_it_comes_back() {
+    let cluster = cluster(2);
+    let feeder = feeder(&cluster);
+    let quick = || {
+        // A rebalance is heard of with a heartbeat.
+        let kafka = kafka(&cluster, &[("heartbeat.interval.ms", "200")]);
+        Consumer::start(&kafka, 3, Timestamp::now).unwrap()
+    };
+    feeder.publish((0..40).map(raw).collect()).await.unwrap();
+    let (first, mut first_batches, first_offsets) = quick();
+    let mut seen: BTreeSet<String> = values(&next(&mut first_batches).await.records).into_iter().collect();
+    // Nobody takes the next batch: it is full, and the partitions are paused, long before another
+    // member can join.
+    let (second, mut second_batches, _) = quick();
+    timeout(Duration::from_secs(30), second_batches.next()).await.unwrap().unwrap().unwrap();
+    for _ in 0..2 {
+        // What is left to the first goes on meanwhile.
+        let batch = next(&mut first_batches).await;
+        acknowledge(&first_offsets, &batch);
+        seen.extend(values(&batch.records));
+    }
+    second.close().await.unwrap();
+
+    // It had committed nothing, so all of its partition is the first one's again.
+    while seen.len() < 40 {
+        let batch = next(&mut first_batches).await;
+        acknowledge(&first_offsets, &batch);
+        seen.extend(values(&batch.records));
+    }
     first.close().await.unwrap();
 }
 

@@ -112,8 +112,15 @@ impl ConsumerContext for Member {
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if matches!(rebalance, Rebalance::Assign(_)) && self.paused.load(Ordering::Relaxed) {
-            pause_assigned(consumer);
+        match rebalance {
+            Rebalance::Assign(_) if self.paused.load(Ordering::Relaxed) => pause_assigned(consumer),
+            // A partition that was paused when it was taken away comes back paused.
+            Rebalance::Assign(list) if list.count() > 0 => {
+                if let Err(error) = consumer.resume(list) {
+                    warn!(%error, "partitions could not be resumed");
+                }
+            }
+            Rebalance::Assign(_) | Rebalance::Revoke(_) | Rebalance::Error(_) => {}
         }
     }
 
