@@ -15,7 +15,7 @@ use crate::{
     principal::Principal,
 };
 
-/// What is wanted. The commands of later parts have their names already ([`NOT_BUILT`]) and are
+/// What is wanted. The commands of later parts have their names already (redate, approve, deny, release, unlock) and are
 /// refused by them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
