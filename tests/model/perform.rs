@@ -1,5 +1,7 @@
 //! What the book wants done, as an edge would do it.
 
+use std::sync::Arc;
+
 use severance::jobs::{Current, Effect};
 
 use crate::{
