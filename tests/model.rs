@@ -4,6 +4,8 @@
 //! The short form runs with the other tests. The long form takes minutes, and wants to be built
 //! with optimization: `SEVERANCE_LONG=1 cargo test --release --test model -- --nocapture`.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 #[path = "model/action.rs"]
 mod action;
 #[path = "model/apply.rs"]
@@ -20,6 +22,8 @@ mod fixture;
 mod holds;
 #[path = "model/kafka.rs"]
 mod kafka;
+#[path = "model/perform.rs"]
+mod perform;
 #[path = "model/setting.rs"]
 mod setting;
 #[path = "model/world.rs"]

@@ -15,8 +15,8 @@ use crate::{
     principal::Principal,
 };
 
-/// What is wanted. The commands of later parts have their names already ([`NOT_BUILT`]) and are
-/// refused by them.
+/// What is wanted. The commands of later parts have their names already (redate, approve, deny,
+/// release, unlock) and are refused by them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// End a case.

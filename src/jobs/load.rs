@@ -99,10 +99,10 @@ impl Load {
         self,
         last_stable: i64,
         context: &Context<'_>,
-    ) -> Result<(Book, Vec<Effect>), (Self, NotLoaded)> {
+    ) -> Result<(Book, Vec<Effect>), (Box<Self>, NotLoaded)> {
         match self.check(last_stable) {
             Ok(()) => Ok(self.run(context)),
-            Err(not_loaded) => Err((self, not_loaded)),
+            Err(not_loaded) => Err((Box::new(self), not_loaded)),
         }
     }
 

@@ -30,20 +30,25 @@
 //!    event time, and within the clock skew the kill wins ([`takes_back`]).
 //! 5. **A partition is loaded whole before it is run**: with the high watermark taken once the new
 //!    generation is known, up to that watermark, and not before the last stable offset has reached
-//!    it ([`Load::finish`] refuses to begin otherwise). *Why*: what the old owner, or a creator who
+//!    it ([`Load::finish`] refuses to begin otherwise); one's own transaction is finished or aborted
+//!    first, and what was told to stop has come back. *Why*: what the old owner, or a creator who
 //!    has died, has written and not yet committed is invisible until it is committed or aborted.
 //!    Whoever starts without it runs a job that has ended.
-//! 6. **Each attempt first hears the commands**, up to a watermark taken at its start, then kills.
-//!    A cancellation is committed as soon as it is known, not when the job is due, and stops an
-//!    attempt that runs. **No kill by whoever may have been replaced**: the broker has to have been
+//! 6. **Each attempt first hears the commands**, up to a high watermark taken at its start, then
+//!    kills; an open transaction before a cancellation is waited out, not read past. A cancellation
+//!    is committed as soon as it is known, not when the job is due, and stops an attempt that runs.
+//!    **No kill by whoever may have been replaced**: right before each kill the polling thread is
+//!    asked whether it still is the same holding of the partition, and the broker has to have been
 //!    heard of within the session timeout less a margin. *Why*: the group fences what an old owner
 //!    says, nothing fences what it kills.
-//! 7. **Each step is fenced.** Its transaction carries an offset of its state partition with the
-//!    group metadata of the generation in which the step began: [`Step::generation`] stands for
-//!    metadata that was taken where the assignment was heard, never afterwards. *Why*: the broker
-//!    knows generations, not who owns what; fresh metadata passes for a partition long lost. A
-//!    step that is rejected is published again, without a second kill, once it is known that the
-//!    partition was kept without a break; after any break the book is dropped and loaded again.
+//! 7. **Each step is fenced.** Its transaction carries an offset of its state partition, sent after
+//!    its last record was acknowledged, with the group metadata of the generation in which the step
+//!    began: [`Step::generation`] stands for metadata that was taken where the assignment was heard
+//!    and came with the news of it. *Why*: the broker knows generations, not who owns what; metadata
+//!    asked for later, be it when the step begins, passes for a partition long lost. A step that is
+//!    rejected is published again, without a second kill, once it is known that the partition was
+//!    kept without a break; after any break, and after an answer that nobody can give, the book is
+//!    dropped and loaded again.
 //! 8. **A job stays in its partition.** It carries the number; one that is read elsewhere is not
 //!    run, since somebody has changed the number of partitions and two owners could have it.
 //! 9. **One step, one outcome, one number.** Each outcome of a case has the number after the one
@@ -52,6 +57,9 @@
 //!     overwritten nor deleted, and said aloud; a newer process will know what to do with it.
 //! 11. **Ticks are in memory**; the topic is written when a job changes, and every record carries
 //!     its `schema_version`.
+//!
+//! `tests/model.rs` runs these transitions through every order of what can happen around them, and
+//! breaks each of these rules to see it found out.
 //!
 //! # A reader's way
 //!

@@ -1,6 +1,8 @@
 //! The protocol with one rule broken: each time the model finds the way on which it goes wrong.
 //! A rule that could be broken without that would be no rule, or the model blind.
 
+use std::sync::Mutex;
+
 use crate::{
     SHORT, run,
     setting::{Broken, Budget, Setting},
@@ -18,9 +20,19 @@ fn assert_found_out(broken: Broken, budget: Budget, says: &str) {
     let wrong = found.wrong.unwrap_or_else(|| panic!("{broken:?} is not found out"));
     println!("{wrong}");
     assert!(wrong.what.contains(says), "{wrong}");
-    // The same without the breach.
-    let found = run("  and kept", &Setting { replicas: 2, budget, broken: Broken::Nothing }, SHORT);
-    assert!(found.wrong.is_none(), "{}", found.wrong.map(|wrong| wrong.to_string()).unwrap_or_default());
+    // The same without the breach, unless another test looks at it.
+    static KEPT: Mutex<Vec<Budget>> = Mutex::new(Vec::new());
+    {
+        let mut kept = KEPT.lock().expect("nobody panics while they hold it");
+        if kept.contains(&budget) {
+            return;
+        }
+        kept.push(budget);
+    }
+    let found = run("  and kept", &Setting { replicas: 2, budget, broken: Broken::Nothing }, SHORT / 6);
+    if let Some(wrong) = found.wrong {
+        panic!("{broken:?} kept: {wrong}");
+    }
 }
 
 #[test]

@@ -7,12 +7,12 @@ use severance::jobs::{
 };
 
 use crate::{
-    action::{Action, is_cancelled},
+    action::Action,
     apply::Wrong,
     fixture,
-    kafka::{Read, Topic},
+    kafka::Read,
     setting::{Broken, Setting},
-    world::{Assignment, Catching, Desk, InFlight, Trying, World},
+    world::{Assignment, Catching, Desk, Trying, World},
 };
 
 impl World {
@@ -79,10 +79,10 @@ impl World {
         let last_stable = self.state.last_stable();
         let one_key = (setting.broken == Broken::OneKey).then(|| self.last_of_the_case());
         for (offset, entry) in self.state.committed(0) {
-            if one_key.is_none_or(|last| last == Some(offset)) {
-                if let Read::State(filing) = &entry.read {
-                    load.file(offset, Filing::clone(filing)).map_err(|illegal| illegal.to_string())?;
-                }
+            if let Read::State(filing) = &entry.read
+                && one_key.is_none_or(|last| last == Some(offset))
+            {
+                load.file(offset, Filing::clone(filing)).map_err(|illegal| illegal.to_string())?;
             }
         }
         load.reached(last_stable);
@@ -235,71 +235,5 @@ impl World {
         let effects = tell(book, &context).map_err(|illegal| format!("an illegal step: {illegal}"))?;
         self.perform(setting, at, effects, fence)?;
         Ok(self)
-    }
-
-    /// Does what the book wants done.
-    fn perform(
-        &mut self,
-        setting: &Setting,
-        at: usize,
-        effects: Vec<Effect>,
-        fence: Option<u8>,
-    ) -> Result<(), Wrong> {
-        let watermark = match setting.broken {
-            Broken::CommandsUnheard => 0,
-            Broken::CommandsWithoutLastStable => self.commands.last_stable(),
-            _ => Topic::high_watermark(&self.commands),
-        };
-        for effect in effects {
-            let cancelled = |n| is_cancelled(self, n);
-            match effect {
-                Effect::CatchUp { turn, .. } => {
-                    let cancelled_before = self.run_in_hand(at).is_some_and(cancelled);
-                    let replica = Arc::make_mut(&mut self.replicas[at]);
-                    let fence = replica.generation;
-                    replica.catching.push(Catching { turn, watermark, cancelled_before, fence });
-                }
-                Effect::Attempt(attempt) => {
-                    let replica = Arc::make_mut(&mut self.replicas[at]);
-                    replica.trying.push(Trying {
-                        turn: attempt.turn,
-                        n: attempt.job.n,
-                        epoch: replica.desk_epoch,
-                        stopped: false,
-                        cancelled_before: false,
-                        fence: fence.unwrap_or(replica.generation),
-                        killed: None,
-                    });
-                }
-                Effect::Stop { turn, .. } => {
-                    let trying = self.replica(at).trying.iter_mut().filter(|trying| trying.turn == turn);
-                    trying.for_each(|trying| trying.stopped = true);
-                }
-                Effect::Commit(step) => {
-                    let replica = Arc::make_mut(&mut self.replicas[at]);
-                    let fence = fence.unwrap_or(replica.generation);
-                    let step = InFlight { step, fence, txn: None, written: false, fenced: false };
-                    replica.steps.push_back(step);
-                }
-                Effect::Reload => {
-                    let replica = Arc::make_mut(&mut self.replicas[at]);
-                    if let Desk::Running(book) = &replica.desk {
-                        let generation = u8::try_from(book.owner().generation.0).unwrap_or(u8::MAX);
-                        replica.drop_book();
-                        replica.desk = Desk::Assigned { generation };
-                    }
-                }
-                Effect::Notice(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn run_in_hand(&self, at: usize) -> Option<u32> {
-        let Desk::Running(book) = &self.replicas[at].desk else { return None };
-        match book.entry(fixture::case())?.current() {
-            severance::jobs::Current::Job(job) => Some(job.n),
-            _ => None,
-        }
     }
 }
