@@ -42,7 +42,7 @@
 //! 2. Protected principals always win, our own account and `__system@local` first of all. Named
 //!    together with others they are spared and the others are cut ([`decide`]).
 //! 3. Guards fail closed: one that cannot be evaluated refuses, with the reason in the outcome.
-//! 4. `decide` is pure: no clock, no randomness, no I/O.
+//! 4. `decide` and the transitions of [`jobs`] are pure: no clock, no randomness, no I/O.
 //! 5. A record's offset is committed only after its outcome is acknowledged ([`service`]).
 //! 6. A case is `terminated` only when every member that holds data was asked and its check came
 //!    back without leftovers: hidden, delayed and recovering members too, found again at each

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -19,7 +20,7 @@ const MAX_KEPT: usize = 500_000;
 #[derive(Clone, Debug)]
 pub struct Heard {
     read_to: BTreeMap<i32, i64>,
-    cancels: HashMap<CaseId, Arc<Cancel>>,
+    cancels: HashMap<CaseId, Vec<Arc<Cancel>>>,
     reinstated: HashMap<Principal, Vec<Arc<Reinstated>>>,
     /// In the order in which the broker has appended them.
     order: BTreeMap<(Timestamp, u64), Arc<Command>>,
@@ -87,10 +88,7 @@ impl Heard {
     fn keep(&mut self, command: Command, appended_at: Timestamp) -> Arc<Command> {
         match &command {
             Command::Cancel(cancel) => {
-                let known = self.cancels.get(&cancel.case_id);
-                if known.is_none_or(|known| known.n < cancel.n) {
-                    self.cancels.insert(cancel.case_id, Arc::new(cancel.clone()));
-                }
+                self.cancels.entry(cancel.case_id).or_default().push(Arc::new(cancel.clone()));
             }
             Command::Reinstated(reinstated) => {
                 let reinstated = Arc::new(reinstated.clone());
@@ -121,19 +119,10 @@ impl Heard {
 
     fn drop_from_index(&mut self, old: &Command) {
         match old {
-            Command::Cancel(cancel) => {
-                if self.cancels.get(&cancel.case_id).is_some_and(|kept| **kept == *cancel) {
-                    self.cancels.remove(&cancel.case_id);
-                }
-            }
+            Command::Cancel(cancel) => drop_one(&mut self.cancels, &cancel.case_id, cancel),
             Command::Reinstated(reinstated) => {
                 for principal in &reinstated.principals {
-                    if let Some(of_one) = self.reinstated.get_mut(principal) {
-                        of_one.retain(|kept| **kept != *reinstated);
-                        if of_one.is_empty() {
-                            self.reinstated.remove(principal);
-                        }
-                    }
+                    drop_one(&mut self.reinstated, principal, reinstated);
                 }
             }
         }
@@ -153,7 +142,8 @@ impl Heard {
 
     /// What the commands want of `job`.
     pub fn verdict(&self, job: &Job, skew: SignedDuration) -> Option<Verdict> {
-        if let Some(cancel) = self.cancels.get(&job.case_id).filter(|cancel| cancel.n >= job.n) {
+        let mut cancels = self.cancels.get(&job.case_id).into_iter().flatten();
+        if let Some(cancel) = cancels.find(|cancel| cancel.n >= job.n) {
             return Some(Verdict::Cancel(cancel.clone()));
         }
         let back: Vec<_> = job
@@ -187,5 +177,17 @@ impl Heard {
     /// How many could not be read.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+}
+
+/// Drops one entry under `key` that is equal to `old`, the first.
+fn drop_one<K: Eq + Hash, T: PartialEq>(index: &mut HashMap<K, Vec<Arc<T>>>, key: &K, old: &T) {
+    if let Some(of_key) = index.get_mut(key) {
+        if let Some(place) = of_key.iter().position(|kept| **kept == *old) {
+            of_key.remove(place);
+        }
+        if of_key.is_empty() {
+            index.remove(key);
+        }
     }
 }

@@ -149,12 +149,12 @@ impl Job {
     }
 
     fn size(&self) -> usize {
-        self.creation().len().max(encode(Tag::Record("pending"), self).len())
+        encode(Tag::Record("pending"), self).len()
     }
 
-    /// As the value of its creation.
-    pub fn creation(&self) -> Vec<u8> {
-        encode(Tag::Record("create"), self)
+    /// As the value of its creation, cut to fit.
+    pub fn creation(&self) -> Result<Vec<u8>, TooLarge> {
+        self.fit().map(|fitted| encode(Tag::Record("create"), &fitted))
     }
 
     /// Reads a creation from under its key.

@@ -132,6 +132,7 @@ pub fn creation(n: u32, seq: u32) -> Vec<u8> {
         work: work(true),
     }
     .creation()
+    .expect("a short record")
 }
 
 pub fn cancel(n: u32) -> Vec<u8> {

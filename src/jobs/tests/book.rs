@@ -290,7 +290,7 @@ fn no_more_attempts_run_at_once_than_allowed() {
     let jobs: Vec<Job> =
         (0..5).map(|i| Job { case_id: CaseId::of_event("/s", &i.to_string()), ..job(0) }).collect();
     for (offset, job) in (0..).zip(&jobs) {
-        load.read(offset, job.creation_key().to_string().as_bytes(), Some(&job.creation())).unwrap();
+        load.read(offset, job.creation_key().to_string().as_bytes(), Some(&job.creation().unwrap())).unwrap();
     }
     let (heard, limits) = (Heard::default(), limits());
     let context = Context { now: at(10), heard: &heard, limits: &limits };

@@ -186,6 +186,17 @@ fn commands_are_kept_no_longer_than_their_topic_keeps_them() {
 }
 
 #[test]
+fn a_cancellation_outlives_an_earlier_one_of_its_case() {
+    let mut heard = Heard::default();
+    heard.read(COMMANDS, 0, at(1), Some(&cancel(1).encode().unwrap())).unwrap();
+    heard.read(COMMANDS, 1, at(2), Some(&cancel(0).encode().unwrap())).unwrap();
+    heard.forget_before(at(2));
+    let skew = limits().skew();
+    assert!(matches!(heard.verdict(&job(0), skew), Some(Verdict::Cancel(_))));
+    assert_eq!(heard.verdict(&job(1), skew), None);
+}
+
+#[test]
 fn a_job_that_a_dropped_command_might_concern_does_not_kill() {
     let mut desk = Desk::with_a_job();
     desk.heard = Heard::at_most(1);

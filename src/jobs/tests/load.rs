@@ -118,7 +118,7 @@ fn what_does_not_fit_waits_on_the_topic() {
     let mut notices = Vec::new();
     for (offset, job) in (0..).zip(&jobs) {
         let key = job.creation_key().to_string();
-        notices.extend(load.read(offset, key.as_bytes(), Some(&job.creation())).unwrap());
+        notices.extend(load.read(offset, key.as_bytes(), Some(&job.creation().unwrap())).unwrap());
     }
     assert_eq!(notices, [Notice::Full]);
     // The first has ended, which makes room; but what came before the mark of a case that was left
@@ -132,7 +132,7 @@ fn what_does_not_fit_waits_on_the_topic() {
     assert!(book.is_full());
     assert_eq!(book.entries().count(), 4);
     let key = jobs[5].creation_key().to_string();
-    assert_eq!(book.read(7, key.as_bytes(), Some(&jobs[5].creation()), &context), Ok(vec![]));
+    assert_eq!(book.read(7, key.as_bytes(), Some(&jobs[5].creation().unwrap()), &context), Ok(vec![]));
     assert_eq!(book.entries().count(), 4);
     assert_eq!(book.tick(&context), Ok(vec![]));
 

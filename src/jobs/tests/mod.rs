@@ -171,7 +171,7 @@ fn reinstated(users: &[&str], second: i64) -> Command {
 }
 
 fn creation(job: &Job) -> (Key, Option<Vec<u8>>) {
-    (job.creation_key(), Some(job.creation()))
+    (job.creation_key(), Some(job.creation().unwrap()))
 }
 
 fn state(state: &State) -> (Key, Option<Vec<u8>>) {

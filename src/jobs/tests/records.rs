@@ -9,7 +9,7 @@ fn read_state(text: &str) -> Result<State, Unreadable> {
 #[test]
 fn every_record_reads_as_it_was_written() {
     let full = job(2);
-    assert_eq!(Job::read_creation(case(), 2, &full.creation()), Ok(full.clone()));
+    assert_eq!(Job::read_creation(case(), 2, &full.creation().unwrap()), Ok(full.clone()));
     for state in [State::Pending(Arc::new(full)), done(2, 9)] {
         assert_eq!(State::read(case(), &state.encode()), Ok(state));
     }
@@ -22,11 +22,11 @@ fn every_record_reads_as_it_was_written() {
 fn a_record_is_refused_under_a_key_that_is_not_its_own() {
     let other = CaseId::of_event("/siem/acme", "other");
     for refused in [
-        Job::read_creation(other, 0, &job(0).creation()).err(),
-        Job::read_creation(case(), 1, &job(0).creation()).err(),
+        Job::read_creation(other, 0, &job(0).creation().unwrap()).err(),
+        Job::read_creation(case(), 1, &job(0).creation().unwrap()).err(),
         Job::read_creation(case(), 0, &done(0, 1).encode()).err(),
         State::read(other, &done(0, 1).encode()).err(),
-        State::read(case(), &job(0).creation()).err(),
+        State::read(case(), &job(0).creation().unwrap()).err(),
     ] {
         assert!(matches!(refused, Some(Unreadable::Invalid { .. })), "{refused:?}");
     }

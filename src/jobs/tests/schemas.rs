@@ -148,9 +148,11 @@ fn code_and_schema_agree_on_every_small_change_of_a_command() {
 fn whatever_is_written_is_as_the_schema_says() {
     let (state, command) = (validator(STATE), validator(COMMAND));
     let of = |bytes: Vec<u8>| document(std::str::from_utf8(&bytes).unwrap());
-    for record in
-        [of(job(0).creation()), of(State::Pending(Arc::new(job(1))).encode()), of(done(0, 2).encode())]
-    {
+    for record in [
+        of(job(0).creation().unwrap()),
+        of(State::Pending(Arc::new(job(1))).encode()),
+        of(done(0, 2).encode()),
+    ] {
         assert!(state.is_valid(&record), "{record:#}");
     }
     for record in [cancel(0), reinstated(&["alice"], 3)] {

@@ -135,7 +135,7 @@ fn a_job_is_cut_until_it_fits() {
     let left = fitted.work.0[0].nodes[0].left.clone().unwrap();
     assert_eq!((left.leftovers.len(), left.truncated, left.killed_at), (1_000, true, Some(at(10))));
     assert_eq!(fitted.work.0[0].nodes[0].report.errors.len(), 1);
-    assert!(fitted.creation().len() < super::super::wire::MAX_RECORD);
+    assert!(fitted.creation().unwrap().len() < super::super::wire::MAX_RECORD);
 
     let wide = Job { work: Work(vec![cluster((0..60).map(|i| full(format!("m{i}"))).collect())]), ..job(0) };
     let fitted = wide.fit().unwrap();
