@@ -14,6 +14,7 @@ use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+pub use super::kafka_fault::ConsumerError;
 use super::{
     kafka_client,
     kafka_context::Connection,
@@ -28,26 +29,6 @@ use crate::{
 
 /// How long one question lasts what we are in the group now; it is asked again.
 const RENEWAL: Duration = Duration::from_millis(500);
-
-/// What ends consumption. Everything else is tried again.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ConsumerError {
-    /// librdkafka does not take the configuration.
-    #[error("kafka.properties: {0}")]
-    Config(String),
-    /// Another process runs under our `kafka.instance`.
-    #[error("another process has joined the group under our name (kafka.instance): {0}")]
-    Fenced(String),
-    /// librdkafka gave up this client.
-    #[error("the Kafka consumer cannot go on: {0}")]
-    Fatal(String),
-    /// The offsets of the last batches were not committed: they will be read again.
-    #[error("the last offsets were not committed: {0}")]
-    NotCommitted(String),
-    /// The thread is gone; its log line says why.
-    #[error("the thread that polls Kafka has ended")]
-    Gone,
-}
 
 /// The running consumer. Dropped without [`Consumer::close`], it still commits and leaves, but
 /// nobody hears how that went.

@@ -18,8 +18,8 @@ use rdkafka::{
 use tracing::{debug, warn};
 
 use super::{
-    kafka_consumer::ConsumerError,
     kafka_context::{Connection, bridge},
+    kafka_fault::ConsumerError,
     kafka_handover::Handover,
     kafka_record::Names,
 };

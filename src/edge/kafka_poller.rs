@@ -15,8 +15,8 @@ use rdkafka::{
 use tracing::{debug, error, warn};
 
 use super::{
-    kafka_consumer::ConsumerError,
     kafka_context::Connection,
+    kafka_fault::ConsumerError,
     kafka_group::{Member, commit, is_paused, pause, resume, store},
     kafka_handover::{Handover, Phase},
     kafka_record::{Names, record},

@@ -19,7 +19,7 @@ use rdkafka::{
 
 use super::{
     kafka_context::{Connection, bridge},
-    kafka_handover::Right,
+    kafka_pending::Right,
 };
 use crate::{
     ingest::{Claim, Origin, Partition},

@@ -29,7 +29,7 @@ use super::{
     kafka_client,
     kafka_consumer::Offsets,
     kafka_context::Connection,
-    kafka_handover::Right,
+    kafka_pending::Right,
     kafka_produce::Rounds,
     kafka_publisher::{Destination, MISSING, PublishError, Publishable, is_missing},
 };
