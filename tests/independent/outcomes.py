@@ -1,6 +1,6 @@
 """Reads outcomes with an independent CloudEvents SDK, so that our own encoder is not its only witness.
 
-    pip install cloudevents
+    pip install 'cloudevents>=2'
     kcat -C -e -q -b BROKER -t severance.outcomes -J | python3 tests/independent/outcomes.py
 
 `-J` prints each record as JSON with its headers, key and payload. Prints one line an outcome and
@@ -10,7 +10,7 @@ exits 1 at the first that the SDK does not take or that is not what a reader may
 import json
 import sys
 
-from cloudevents.kafka import KafkaMessage, from_structured
+from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 
 
 def main() -> int:
@@ -22,15 +22,16 @@ def main() -> int:
         message = KafkaMessage(
             headers=headers, key=record["key"].encode(), value=record["payload"].encode()
         )
-        event = from_structured(message)
-        data = event.data
-        if event["type"] != "io.severance.termination.v1":
-            print(f"not an outcome: {event['type']}")
+        event = from_kafka_event(message)
+        data = event.get_data()
+        if event.get_type() != "io.severance.termination.v1":
+            print(f"not an outcome: {event.get_type()}")
             return 1
-        if not (event["subject"] == record["key"] == data["case_id"]):
-            print(f"subject, key and case_id differ in {event['id']}")
+        if not (event.get_subject() == record["key"] == data["case_id"]):
+            print(f"subject, key and case_id differ in {event.get_id()}")
             return 1
-        print(event["id"], event["time"], data["status"], "final" if data["final"] else "not final", data["case_id"])
+        final = "final" if data["final"] else "not final"
+        print(event.get_id(), event.get_time(), data["status"], final, data["case_id"])
         count += 1
     print(f"{count} outcomes read")
     return 0 if count else 1
