@@ -120,7 +120,13 @@ fn load(path: &std::path::Path) -> Result<Config, Exit> {
 /// Runs a command's future; a runtime that cannot be made is our own fault.
 fn block_on(future: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(future),
+        Ok(runtime) => {
+            let exit = runtime.block_on(future);
+            // Ends with the process. Shut down, it would cancel the MongoDB driver's tasks in any order,
+            // and one that says goodbye to a server panics, aloud, where its pool has gone before it.
+            std::mem::forget(runtime);
+            exit
+        }
         Err(error) => {
             eprintln!("severance: no runtime: {error}");
             Exit::OurFault

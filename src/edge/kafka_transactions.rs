@@ -78,6 +78,7 @@ impl Transactions {
             max_bytes: kafka_client::message_max_bytes(kafka),
             connection: connection.clone(),
             rounds,
+            alone: false,
             ready: false,
             offsets,
             stop: stop.clone(),
@@ -121,6 +122,8 @@ struct Worker {
     max_bytes: usize,
     connection: Arc<Connection>,
     rounds: Rounds,
+    /// A topic has refused what was packed together: each message goes by itself from then on.
+    alone: bool,
     /// The producer is known to the coordinator.
     ready: bool,
     offsets: Offsets,
@@ -134,6 +137,22 @@ struct Left {
     messages: Vec<(Message, Form)>,
     offsets: BTreeMap<Partition, i64>,
     claim: Claim,
+}
+
+impl Left {
+    /// Leaves out the lists of these messages, and of those that are at least as large: they would
+    /// be refused one after the other.
+    fn shorten(&mut self, indices: &[usize]) {
+        let size = |message: &Message| message.encode(Form::Full).size();
+        let refused = indices.iter().filter_map(|index| self.messages.get(*index));
+        let Some(limit) = refused.map(|(message, _)| size(message)).min() else { return };
+        for (message, form) in &mut self.messages {
+            if *form == Form::Full && size(message) >= limit {
+                warn!(origin = %message.origin(), "too large for its topic: sent without its lists");
+                *form = Form::Minimal;
+            }
+        }
+    }
 }
 
 /// Why a transaction did not come about.
@@ -185,11 +204,14 @@ impl Worker {
                     return Ok(());
                 }
                 Err(Trouble::TooLarge(indices)) => {
-                    for index in indices {
-                        if let Some((_, form)) = left.messages.get_mut(index) {
-                            *form = Form::Minimal;
-                        }
+                    // The broker measures what librdkafka packs together: only of a message that
+                    // went by itself it is known to be too large.
+                    if self.alone {
+                        left.shorten(&indices);
                     }
+                    self.alone = true;
+                    self.config.set("batch.num.messages", "1");
+                    self.replace();
                     continue;
                 }
                 Err(Trouble::Rejected) => {
@@ -238,7 +260,9 @@ impl Worker {
         }
         self.rounds.begin().map_err(|error| self.judge(&error, began))?;
         let done = self.fill_and_commit(left, began);
-        if let Err(Trouble::Again(_) | Trouble::Rejected | Trouble::TooLarge(_)) = &done
+        // After a message that is too large nothing helps but another producer: librdkafka's next
+        // transaction would stall until the coordinator ends it.
+        if let Err(Trouble::Again(_) | Trouble::Rejected) = &done
             && let Err(error) = self.rounds.abort(ANSWER)
         {
             return Err(self.judge(&error, began));
@@ -334,14 +358,8 @@ impl Worker {
     fn recover(&mut self, trouble: Trouble) {
         let reason = match trouble {
             Trouble::Fatal(reason) => {
-                match Rounds::new(&self.config, self.connection.clone()) {
-                    Ok(rounds) => {
-                        warn!(reason, "the Kafka producer has failed for good: going on with a new one");
-                        self.rounds = rounds;
-                        self.ready = false;
-                    }
-                    Err(error) => error!(%error, reason, "no new Kafka producer; trying on"),
-                }
+                warn!(reason, "the Kafka producer has failed for good: going on with a new one");
+                self.replace();
                 return;
             }
             Trouble::Again(reason) | Trouble::Fenced(reason) => reason,
@@ -352,6 +370,17 @@ impl Worker {
         if self.failing.as_ref() != Some(&reason) && !self.stopped() {
             error!(reason, fix = "trying on", "what is done cannot be published");
             self.failing = Some(reason);
+        }
+    }
+
+    /// Goes on with a new producer; what the old one left open is aborted when it is prepared.
+    fn replace(&mut self) {
+        match Rounds::new(&self.config, self.connection.clone()) {
+            Ok(rounds) => {
+                self.rounds = rounds;
+                self.ready = false;
+            }
+            Err(error) => error!(%error, "no new Kafka producer; trying on"),
         }
     }
 

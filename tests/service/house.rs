@@ -224,7 +224,9 @@ impl Service {
     pub fn stop(self) -> String {
         self.signal(Signal::Terminate);
         assert_eq!(self.exit(SOON), 0, "{}", self.log());
-        self.log()
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{log}");
+        log
     }
 }
 

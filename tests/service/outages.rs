@@ -57,9 +57,12 @@ fn nothing_is_lost_while_kafka_is_down_at_the_start_or_in_the_middle() {
             pose_as_one(house, || has_ended() || service.log().matches("joining anew").count() >= round);
         }
         assert_eq!(service.exit(SOON), 1, "{}", service.log());
-        let cries = |what: &str| service.log().lines().filter(|line| line.contains(what)).count();
-        assert!(cries("Kafka cannot be reached") <= 6, "twice, by each side:\n{}", service.log());
-        assert!(cries("joining anew") <= 2, "once an outage:\n{}", service.log());
+        let log = service.log();
+        let cries = |level: &str, what: &str| {
+            log.lines().filter(|line| line.contains(level) && line.contains(what)).count()
+        };
+        assert!(cries("ERROR", "Kafka cannot be reached") <= 6, "twice, by each side:\n{}", service.log());
+        assert!(cries("WARN", "joining anew") <= 2, "once an outage:\n{}", service.log());
     }
 
     // With Kafka down there is nobody to commit to: they go in time, and say what that means.
