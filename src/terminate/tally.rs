@@ -135,7 +135,8 @@ pub fn cluster_status(nodes: &[NodeReport], complete: bool) -> ClusterStatus {
         ClusterStatus::Failed
     } else if done < nodes.len() || !complete {
         ClusterStatus::Partial
-    } else if nodes.iter().all(|node| node.found == Some(0) && node.returned == 0) {
+    // Where no look was back in time nobody saw anything: that is no success to be claimed.
+    } else if nodes.iter().all(|node| node.found.unwrap_or(0) == 0 && node.returned == 0) {
         ClusterStatus::NothingFound
     } else {
         ClusterStatus::Terminated

@@ -78,8 +78,10 @@ fn a_cluster_where_no_node_is_done_has_failed_and_where_some_are_it_is_partial()
 }
 
 #[test]
-fn not_knowing_what_was_found_is_not_finding_nothing() {
+fn where_nobody_saw_anything_no_success_is_claimed() {
     let nodes = [node(NodeStatus::Clean, Some(0)), node(NodeStatus::Clean, None)];
+    assert_eq!(tally::cluster_status(&nodes, true), ClusterStatus::NothingFound, "a look that was late");
+    let nodes = [node(NodeStatus::Clean, Some(1)), node(NodeStatus::Clean, None)];
     assert_eq!(tally::cluster_status(&nodes, true), ClusterStatus::Terminated);
     let nodes = [NodeReport { returned: 1, ..node(NodeStatus::Clean, Some(0)) }];
     assert_eq!(tally::cluster_status(&nodes, true), ClusterStatus::Terminated, "somebody was cut after all");
