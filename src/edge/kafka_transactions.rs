@@ -178,7 +178,11 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {
                     self.rounds.idle(&self.outcomes);
                     if !self.ready {
-                        self.prepare().unwrap_or_else(|trouble| self.recover(trouble));
+                        // On a quiet day nothing else would say that the trouble is over.
+                        match self.prepare() {
+                            Ok(()) => self.log_success(),
+                            Err(trouble) => self.recover(trouble),
+                        }
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
