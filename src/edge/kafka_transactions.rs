@@ -180,7 +180,11 @@ impl Worker {
                     if !self.ready {
                         // On a quiet day nothing else would say that the trouble is over.
                         match self.prepare() {
-                            Ok(()) => self.log_success(),
+                            Ok(()) => {
+                                // What librdkafka said meanwhile is over with it.
+                                self.rounds.idle(&self.outcomes);
+                                self.log_success();
+                            }
                             Err(trouble) => self.recover(trouble),
                         }
                     }
