@@ -41,9 +41,12 @@ fn not_ready_while_kafka_or_a_member_is_down_and_ready_again_after() {
 
     let victim = (0..set.size()).find(|member| *member != block_on(set.primary()).unwrap()).unwrap();
     block_on(set.kill(victim)).unwrap();
-    let told = faults(&program, 503);
-    assert!(told.starts_with("cluster lab: ") && told.contains(set.host(victim)), "{told}");
-    assert_eq!(told.lines().count(), 1, "{told}");
+    // The dead member is the one reason, once what was said of the broker has died away.
+    super::support::eventually("the member alone is named", super::program::PATIENCE, || {
+        let told = faults(&program, 503);
+        let named = told.starts_with("cluster lab: ") && told.contains(set.host(victim));
+        (named && told.lines().count() == 1).then_some(())
+    });
     assert!(!program.logged("not ready").is_empty(), "{}", program.log());
 
     // An event that meets the dead member: its time is counted, and that it is not waited for from then on.
