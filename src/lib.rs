@@ -43,7 +43,7 @@
 //!    together with others they are spared and the others are cut ([`decide`]).
 //! 3. Guards fail closed: one that cannot be evaluated refuses, with the reason in the outcome.
 //! 4. `decide` and the transitions of [`jobs`] are pure: no clock, no randomness, no I/O.
-//! 5. A record's offset is committed only after its outcome is acknowledged ([`service`]).
+//! 5. A record's offset is committed only with, or after, its outcome ([`service`]).
 //! 6. A case is `terminated` only when every member that holds data was asked and its check came
 //!    back without leftovers: hidden, delayed and recovering members too, found again at each
 //!    attempt ([`terminate`]).

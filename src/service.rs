@@ -1,7 +1,7 @@
 //! The running responder: batches in, commits out, until told to stop.
 //!
-//! An offset is stored only when the broker has every outcome of its batch, so whatever happens
-//! in between is read again at the next start.
+//! An offset is committed in one transaction with the outcomes of its batch, or, at least once, when
+//! the broker has every one of them: whatever happens in between is read again at the next start.
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,7 +51,7 @@ pub enum ServiceError {
     /// The drain took longer than `limits.drain`.
     #[error(
         "not drained within limits.drain ({0:?}): what was not published is read again at the next start; \
-         look for `publish` above, or raise limits.drain"
+         look for `cannot be published` above, or raise limits.drain"
     )]
     NotDrained(Duration),
 }

@@ -15,25 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use super::kafka_context::Quiet;
-use crate::config::{Delivery, Kafka};
-
-/// Properties that we set or leave out ourselves, because correctness rests on them, with why.
-/// Second names of the same properties are here too.
-const OURS: [(&str, &str); 13] = [
-    ("transactional.id", "it is derived from `kafka.instance`"),
-    ("group.instance.id", "it is derived from `kafka.instance`"),
-    ("enable.idempotence", "a retry must not publish twice"),
-    ("acks", "an outcome counts once every replica in sync has it"),
-    ("request.required.acks", "an outcome counts once every replica in sync has it"),
-    ("enable.auto.commit", "an offset is committed after its outcome"),
-    ("auto.commit.enable", "an offset is committed after its outcome"),
-    ("enable.auto.offset.store", "an offset is committed after its outcome"),
-    ("isolation.level", "what was aborted must not be acted on"),
-    ("partition.assignment.strategy", "a rebalance must leave alone what is kept"),
-    ("group.protocol", "static members recover slowly under the newer protocol"),
-    ("enable.partition.eof", "it is a matter of how records are read here"),
-    ("log.queue", "it is how librdkafka's log reaches ours"),
-];
+use crate::config::{Delivery, Kafka, RESERVED};
 
 /// Names of librdkafka under which a property may also be set.
 const SECOND_NAMES: [(&str, &str); 2] =
@@ -133,6 +115,14 @@ pub(super) fn transactional(kafka: &Kafka) -> ClientConfig {
     config
 }
 
+/// For what `run` publishes with.
+fn publishing(kafka: &Kafka) -> ClientConfig {
+    match kafka.delivery {
+        Delivery::ExactlyOnce => transactional(kafka),
+        Delivery::AtLeastOnce => producer(kafka),
+    }
+}
+
 /// For looking at topics and creating them.
 pub(super) fn admin(kafka: &Kafka) -> ClientConfig {
     let mut config = layered(&kafka.properties, [&DEFAULTS[..]]);
@@ -154,7 +144,7 @@ pub fn message_max_bytes(kafka: &Kafka) -> usize {
 pub fn validate(kafka: &Kafka) -> Vec<String> {
     let mut faults: Vec<String> = Vec::new();
     for (name, value) in &kafka.properties {
-        if let Some((_, why)) = OURS.iter().find(|(ours, _)| ours == name) {
+        if let Some((_, why)) = RESERVED.iter().find(|(ours, _)| ours == name) {
             faults.push(format!("{name}: may not be set here: {why}"));
         } else if let Err(error) = ClientConfig::new().set(name, value.expose_secret()).create_native_config()
         {
@@ -181,7 +171,7 @@ fn refused(kafka: &Kafka) -> Vec<String> {
         };
         created.err()
     };
-    let mut faults: Vec<String> = [create(consumer(kafka), true), create(producer(kafka), false)]
+    let mut faults: Vec<String> = [create(consumer(kafka), true), create(publishing(kafka), false)]
         .into_iter()
         .flatten()
         .map(|error| fault(&error, &kafka.properties))
@@ -202,7 +192,7 @@ fn layered<'a>(
         }
     }
     for (name, value) in properties {
-        if !OURS.iter().any(|(ours, _)| ours == name) {
+        if !RESERVED.iter().any(|(ours, _)| ours == name) {
             config.set(name, value.expose_secret());
         }
     }
@@ -262,6 +252,15 @@ mod tests {
     }
 
     #[test]
+    fn what_only_transactions_do_not_allow_is_told_before_the_start() {
+        let slow = [("message.timeout.ms", "60000")];
+        let faults = validate(&kafka(&slow));
+        assert!(faults.len() == 1 && faults[0].contains("message.timeout.ms"), "{faults:?}");
+        let at_least_once = Kafka { delivery: Delivery::AtLeastOnce, ..kafka(&slow) };
+        assert_eq!(validate(&at_least_once), [""; 0]);
+    }
+
+    #[test]
     fn the_users_properties_win_over_the_defaults() {
         let kafka = kafka(&[("session.timeout.ms", "9000"), ("linger.ms", "3")]);
         assert_eq!(consumer(&kafka).get("session.timeout.ms"), Some("9000"));
@@ -277,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_correctness_rests_on_cannot_be_set_from_outside() {
-        for (name, _) in OURS {
+        for (name, _) in RESERVED {
             let kafka = kafka(&[(name, "1")]);
             for config in [consumer(&kafka), producer(&kafka), reader(&kafka), admin(&kafka)] {
                 assert_ne!(config.get(name), Some("1"), "{name}");

@@ -5,8 +5,7 @@
 //! answer: while nothing can be published nothing is lost, it only waits. Only what failed is
 //! sent again; ids are derived, so a reader drops what it has seen twice.
 //!
-//! A transaction has its place here too: begin before the round, the offsets and the commit after
-//! it, on this same thread, with the offsets and the group's metadata as part of the command.
+//! This is the way of `delivery: at-least-once`; `kafka_transactions` is the other.
 
 use std::{
     collections::BTreeMap,

@@ -224,6 +224,7 @@ impl Row {
             identity,
             uid: session.map(|session| session.uid),
             users: self.users(),
+            strangers: self.users().len() < self.effective_users.len(),
             began,
             pending: self.kill_pending,
             evidence: Evidence {
@@ -253,4 +254,28 @@ fn instant(date: bson::DateTime) -> Option<Timestamp> {
 fn address(client: Option<&str>) -> String {
     let client = client.unwrap_or("unknown");
     client.rsplit_once(':').map_or(client, |(address, _)| address).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(row: Document) -> Survey {
+        let mut survey = Survey::default();
+        add(&mut survey, bson::deserialize_from_document(row).unwrap());
+        survey
+    }
+
+    #[test]
+    fn somebody_whose_name_is_no_principal_is_not_overlooked_on_a_shared_connection() {
+        let operation = |users: Vec<Document>| {
+            doc! {
+                "type": "op", "active": true, "opid": 1, "connectionId": 2_i64, "effectiveUsers": users,
+            }
+        };
+        let alone = look(operation(vec![doc! {"user": "a", "db": "x"}]));
+        assert!(!alone.seen[0].strangers);
+        let shared = look(operation(vec![doc! {"user": "a", "db": "x"}, doc! {"user": "b", "db": "c@d"}]));
+        assert_eq!((shared.seen[0].users.len(), shared.seen[0].strangers), (1, true));
+    }
 }

@@ -109,7 +109,9 @@ impl Order {
 
     /// Whether it belongs to nobody but those who are named.
     pub fn is_theirs_alone(&self, seen: &Seen) -> bool {
-        !seen.users.is_empty() && seen.users.iter().all(|user| self.digests.contains_key(user))
+        !seen.strangers
+            && !seen.users.is_empty()
+            && seen.users.iter().all(|user| self.digests.contains_key(user))
     }
 
     /// The cases that it belongs to.

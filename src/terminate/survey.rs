@@ -38,6 +38,8 @@ pub struct Seen {
     pub uid: Option<Digest>,
     /// Under whose rights it runs, as far as the server says: operations only.
     pub users: Vec<Principal>,
+    /// It also runs under somebody whose name we cannot hold: never ours alone.
+    pub strangers: bool,
     /// When it began by the member's clock; `None` where the server does not say.
     pub began: Option<Timestamp>,
     /// Killed, and not gone yet.

@@ -252,6 +252,7 @@ mod tests {
             identity: Identity::Operation { connection: 1, opid: opid.to_string() },
             uid: in_session.then(|| alice().digest()),
             users: users.iter().map(|user| user.parse().unwrap()).collect(),
+            strangers: false,
             began: Some(at(10)),
             pending: false,
             evidence: Evidence::of(Kind::Operation),

@@ -11,6 +11,7 @@ fn operation(users: &[&str], uid: Option<&str>) -> Seen {
         identity: Identity::Operation { connection: 1, opid: "1".to_owned() },
         uid: uid.map(|name| who(name).digest()),
         users: users.iter().map(|name| who(name)).collect(),
+        strangers: false,
         began: None,
         pending: false,
         evidence: Evidence::of(Kind::Operation),
@@ -74,6 +75,8 @@ fn only_what_belongs_to_nobody_else_is_theirs_alone() {
     let order = three();
     assert!(order.is_theirs_alone(&operation(&["a@x", "c@x"], None)));
     assert!(!order.is_theirs_alone(&operation(&["a@x", "d@x"], None)));
+    let beside_a_stranger = Seen { strangers: true, ..operation(&["a@x"], None) };
+    assert!(!order.is_theirs_alone(&beside_a_stranger), "somebody whose name we cannot hold");
     assert!(!order.is_theirs_alone(&operation(&[], None)), "of nobody known");
     assert!(order.reaches(&operation(&[], Some("a@x"))) && !order.reaches(&operation(&["a@x"], None)));
 }
