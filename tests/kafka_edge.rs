@@ -47,6 +47,7 @@ fn kafka(cluster: &MockCluster, more: &[(&str, &str)]) -> Kafka {
         topics: vec![(TRIGGERS.into(), TopicTrust::new(None, None))],
         outcomes: OUTCOMES.into(),
         dead_letters: "dead-letters".into(),
+        jobs: None,
     }
 }
 

@@ -234,6 +234,7 @@ mod tests {
             ],
             outcomes: "outcomes".into(),
             dead_letters: "dead-letters".into(),
+            jobs: None,
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     Work,
     duration::write,
     fault::Told,
-    reader::{Field, Keys, Section},
+    reader::{Keys, Section},
 };
 use crate::{case::Class, decide::Limits};
 
@@ -47,7 +47,8 @@ fn usual_age(class: Class) -> Duration {
     }
 }
 
-pub(super) fn bounds(root: &Section<'_>) -> Result<(Limits, Work), Told> {
+/// `has_jobs`: there are topics for unfinished work, as far as is known.
+pub(super) fn bounds(root: &Section<'_>, has_jobs: bool) -> Result<(Limits, Work), Told> {
     let limits = root.section("limits", &LIMITS);
     let evidence = root.section("evidence", &EVIDENCE);
     let verify = root.section("verify", &VERIFY);
@@ -56,7 +57,7 @@ pub(super) fn bounds(root: &Section<'_>) -> Result<(Limits, Work), Told> {
     let max_principals = limits.or("max_principals", 100, |field| field.number(1..=10_000));
     let clock_skew = limits.or("clock_skew", 30 * SECOND, |field| field.duration(Duration::ZERO..=HOUR));
     let max_event_age = max_event_age(&limits);
-    let give_up_after = limits.or("give_up_after", (), give_up_after);
+    let give_up_after = give_up_after(&limits, has_jobs);
 
     let batch_max_records = limits.or("batch_max_records", 1_000, |field| field.number(1..=10_000));
     let depth = limits.or("depth", 2, |field| field.number(1..=4));
@@ -73,13 +74,13 @@ pub(super) fn bounds(root: &Section<'_>) -> Result<(Limits, Work), Told> {
         return Err(evidence.wrong("wait", message, Some("make it shorter than the budget".to_owned())));
     }
 
-    give_up_after?;
     let limits =
         Limits { max_principals: max_principals?, clock_skew: clock_skew?, max_event_age: max_event_age? };
     let work = Work {
         batch_max_records: batch_max_records?,
         depth: depth?,
         inline_budget: inline_budget?,
+        give_up_after: give_up_after?,
         drain: drain?,
         evidence_wait: wait?,
         evidence_max_items: max_items?,
@@ -97,13 +98,24 @@ fn max_event_age(limits: &Section<'_>) -> Result<BTreeMap<Class, Duration>, Told
     ages.into_iter().collect()
 }
 
-/// The time after which unfinished work is given up. This version leaves none.
-fn give_up_after(field: Field<'_>) -> Result<(), Told> {
-    match field.clone().duration(Duration::ZERO..=365 * DAY)? {
-        Duration::ZERO => Ok(()),
-        _ => Err(field.wrong(
-            "is more than 0, but this version defers nothing",
-            "write 0, or remove it: what is not done within `limits.inline_budget` is `partial` or `failed`",
-        )),
+/// The time after which unfinished work is given up. Deferring needs topics to write it to.
+fn give_up_after(limits: &Section<'_>, has_jobs: bool) -> Result<Duration, Told> {
+    let usual = if has_jobs { DAY } else { Duration::ZERO };
+    let after = limits.or("give_up_after", usual, |field| field.duration(Duration::ZERO..=30 * DAY))?;
+    if after > Duration::ZERO && !has_jobs {
+        let fix = "write `kafka.state` and `kafka.commands`, or 0 here";
+        return Err(limits.wrong(
+            "give_up_after",
+            "is more than 0, but there is no topic for what is deferred",
+            Some(fix.to_owned()),
+        ));
     }
+    if !has_jobs && limits.field("give_up_after").is_none() {
+        limits.warn(
+            "give_up_after",
+            "is 0, since there are no topics for unfinished work: what is not done within `limits.inline_budget` is given up",
+            "write `kafka.state` and `kafka.commands`, or `give_up_after: 0` if that is meant",
+        );
+    }
+    Ok(after)
 }

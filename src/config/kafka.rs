@@ -6,7 +6,7 @@ use globset::Glob;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Delivery, Kafka,
+    Delivery, JobTopics, Kafka,
     fault::Told,
     field::{Field, NAME, is_name},
     names::Names,
@@ -16,8 +16,8 @@ use super::{
 use crate::ingest::{NAMED_ONLY, TopicTrust};
 
 pub(super) const KAFKA: Keys = Keys {
-    known: &["properties", "instance", "delivery", "topics", "outcomes", "dead_letters"],
-    later: &["state", "commands"],
+    known: &["properties", "instance", "delivery", "topics", "outcomes", "dead_letters", "state", "commands"],
+    later: &[],
 };
 
 pub(super) const TOPIC: Keys = Keys { known: &["name", "accept_types", "accept_sources"], later: &[] };
@@ -56,6 +56,7 @@ pub(super) fn kafka(section: &Section<'_>, secrets: &Secrets<'_>) -> Result<Kafk
     let dead_letters = section.must("dead_letters", |field| {
         written_topic(field, &mut names, "dead letters would stand among events or outcomes")
     });
+    let jobs = job_topics(section, &mut names);
     let (properties, group) = properties?;
     Ok(Kafka {
         properties,
@@ -65,7 +66,33 @@ pub(super) fn kafka(section: &Section<'_>, secrets: &Secrets<'_>) -> Result<Kafk
         topics: topics?,
         outcomes: outcomes?,
         dead_letters: dead_letters?,
+        jobs: jobs?,
     })
+}
+
+/// The topics of unfinished work: both, or neither.
+fn job_topics(section: &Section<'_>, names: &mut Names) -> Result<Option<JobTopics>, Told> {
+    let state = section.maybe("state", |field| {
+        written_topic(field, names, "the state of unfinished work would stand among other records")
+    });
+    let commands = section.maybe("commands", |field| {
+        written_topic(field, names, "commands to unfinished work would stand among other records")
+    });
+    let missing = |key: &str, other: &str| {
+        Err(section.wrong(
+            key,
+            format!("is missing, and `kafka.{other}` is there: unfinished work needs both topics"),
+            Some(format!("write `{key}: ...`, or remove `{other}`")),
+        ))
+    };
+    match (state?, commands?) {
+        (Some(state), Some(commands)) => {
+            Ok(Some(JobTopics { state: state.into(), commands: commands.into() }))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) => missing("commands", "state"),
+        (None, Some(_)) => missing("state", "commands"),
+    }
 }
 
 type Properties = BTreeMap<String, SecretString>;

@@ -132,7 +132,8 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
     let protected = protected::protected(root);
     let rules = rules::rules(root, &known);
     let dry_run = root.or("dry_run", false, Field::flag);
-    let bounds = bounds::bounds(root);
+    let has_jobs = kafka.as_ref().map(|kafka| kafka.jobs.is_some());
+    let bounds = bounds::bounds(root, has_jobs.unwrap_or(true));
     let listen = operator::listen(root);
     let log = operator::log(root);
     if let Ok(true) = dry_run {
@@ -170,6 +171,17 @@ pub struct Kafka {
     pub outcomes: String,
     /// The topic for dead letters.
     pub dead_letters: String,
+    /// The topics of unfinished work; without them there is none.
+    pub jobs: Option<JobTopics>,
+}
+
+/// The topics of work that is not finished yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobTopics {
+    /// What is left to do; compacted.
+    pub state: Arc<str>,
+    /// What is wanted of it from elsewhere.
+    pub commands: Arc<str>,
 }
 
 /// How outcomes and offsets are written.
@@ -210,6 +222,8 @@ pub struct Work {
     pub depth: usize,
     /// How long a batch may wait for one node, retries included.
     pub inline_budget: Duration,
+    /// How long unfinished work is tried; zero where nothing is deferred.
+    pub give_up_after: Duration,
     /// How long a drain may take.
     pub drain: Duration,
     /// How long a kill waits for the look before it.

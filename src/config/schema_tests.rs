@@ -288,7 +288,7 @@ fn both_refuse_the_same_values() {
         ("/limits/batch_max_records", vec![json!(0), json!(-1), json!(10_001), json!(1.5), json!("10")]),
         ("/limits/max_principals", vec![json!(0), json!(10_001), json!("all")]),
         ("/limits/inline_budget", vec![json!("2"), json!(2), json!("-2s"), json!("2 s"), json!("2w")]),
-        ("/limits/give_up_after", vec![json!("24h"), json!(1)]),
+        ("/limits/give_up_after", vec![json!("-1h"), json!(1)]),
         ("/limits/max_event_age/window", vec![json!("1h30m"), json!("")]),
         ("/evidence/max_items", vec![json!(-1), json!(1_001)]),
         ("/verify/rounds", vec![json!(0), json!(11)]),

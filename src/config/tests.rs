@@ -306,8 +306,6 @@ fn what_a_later_version_brings_is_named_as_such() {
     for (old, new) in [
         ("\nclusters:", "\ncanary: { every: 1m }\nclusters:"),
         ("\nclusters:", "\npause_file: /tmp/pause\nclusters:"),
-        ("  outcomes:", "  state: severance.state\n  outcomes:"),
-        ("  outcomes:", "  commands: severance.commands\n  outcomes:"),
     ] {
         let faults = broken(old, new);
         assert!(faults.ends_with("is not in this version"), "{faults}");
@@ -388,4 +386,20 @@ fn warnings_say_what_works_otherwise_than_it_was_meant() {
     let warnings = read(&text).unwrap().1;
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(warnings.join("\n\n"));
+}
+
+#[test]
+fn unfinished_work_needs_both_topics_and_without_them_nothing_is_deferred() {
+    let with = |lines: &str| GOOD.replace("  dead_letters:", &format!("{lines}  dead_letters:"));
+    let both = read(&with("  state: s.state\n  commands: s.commands\n")).unwrap();
+    assert_eq!(both.0.work.give_up_after.as_secs(), 24 * 60 * 60);
+    let none = read(GOOD).unwrap();
+    assert_eq!(none.0.work.give_up_after.as_secs(), 0);
+    assert!(none.1.iter().any(|warning| warning.to_string().contains("limits.give_up_after")));
+    let half = read(&with("  state: s.state\n")).unwrap_err().to_string();
+    assert!(half.contains("kafka.commands"), "{half}");
+    let nowhere = read(&format!("{GOOD}\nlimits: {{ give_up_after: 24h }}\n")).unwrap_err().to_string();
+    assert!(nowhere.contains("write `kafka.state` and `kafka.commands`"), "{nowhere}");
+    let same = read(&with("  state: severance.outcomes\n  commands: s.commands\n")).unwrap_err().to_string();
+    assert!(same.contains("kafka.state"), "{same}");
 }

@@ -248,6 +248,7 @@ mod tests {
             topics: Vec::new(),
             outcomes: "outcomes".into(),
             dead_letters: "dead-letters".into(),
+            jobs: None,
         }
     }
 
