@@ -75,7 +75,12 @@ impl Publishable for Raw {
             Form::Full => self.full.clone(),
             Form::Minimal => b"minimal".to_vec(),
         };
-        Encoded { key: Some(self.key.clone().into()), value: Some(value), headers: self.headers.clone() }
+        Encoded {
+            key: Some(self.key.clone().into()),
+            value: Some(value),
+            headers: self.headers.clone(),
+            partition: None,
+        }
     }
 }
 

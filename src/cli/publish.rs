@@ -206,6 +206,7 @@ fn encoded(event: &Event) -> Encoded {
             name: "content-type".to_owned(),
             value: Some(b"application/cloudevents+json".to_vec()),
         }],
+        partition: None,
     }
 }
 

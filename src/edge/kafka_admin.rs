@@ -63,7 +63,7 @@ impl Admin {
     pub fn new(kafka: &Kafka) -> Result<Self, AdminError> {
         let config: ClientConfig = kafka_client::admin(kafka);
         let refused = |error: KafkaError| AdminError::Config(kafka_client::fault(&error, &kafka.properties));
-        let context = Watched(Connection::unlogged());
+        let context = Watched(Arc::new(Connection::unlogged()));
         let looker = BaseConsumer::from_config_and_context(&config, context).map_err(refused)?;
         let admin = AdminClient::from_config_and_context(&config, Quiet).map_err(refused)?;
         Ok(Self { looker: Arc::new(Mutex::new(looker)), admin })

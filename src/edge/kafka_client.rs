@@ -1,7 +1,7 @@
 //! From the configuration to what each librdkafka client is given: our defaults, the user's
 //! properties over them, and over those the few that correctness rests on.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
     ClientConfig,
@@ -79,7 +79,17 @@ pub(super) fn consumer(kafka: &Kafka) -> ClientConfig {
     if let Some(instance) = &kafka.instance {
         config.set("group.instance.id", instance);
     }
+    if kafka.jobs.is_some() {
+        // What says when the coordinator was last heard of; nobody kills for a job without it.
+        config.set("statistics.interval.ms", "1000");
+    }
     config
+}
+
+/// How long the group waits for a silent member before it gives its partitions to others.
+pub fn session_timeout(kafka: &Kafka) -> Duration {
+    let written = consumer(kafka).get("session.timeout.ms").and_then(|ms| ms.trim().parse().ok());
+    Duration::from_millis(written.unwrap_or(6_000))
 }
 
 /// For a reader without a group. It carries `group.id` all the same, since librdkafka has no
@@ -92,6 +102,13 @@ pub(super) fn reader(kafka: &Kafka) -> ClientConfig {
         .set("enable.partition.eof", "true")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false");
+    config
+}
+
+/// For a reader that stays: what comes is told at once, and an empty answer may take its time.
+pub(super) fn follower(kafka: &Kafka) -> ClientConfig {
+    let mut config = reader(kafka);
+    config.set("fetch.wait.max.ms", "100");
     config
 }
 
@@ -112,6 +129,16 @@ pub(super) fn transactional(kafka: &Kafka) -> ClientConfig {
         .set("transactional.id", format!("severance-{}-{name}", kafka.group))
         .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
         .set("retry.backoff.ms", "5");
+    config
+}
+
+/// For the transactions of unfinished work: a producer of its own beside the batches', also where
+/// those have none.
+pub(super) fn stepping(kafka: &Kafka) -> ClientConfig {
+    let mut config = transactional(kafka);
+    if let Some(name) = config.get("transactional.id").map(|name| format!("{name}-jobs")) {
+        config.set("transactional.id", name);
+    }
     config
 }
 

@@ -12,13 +12,14 @@
 use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub use super::kafka_fault::ConsumerError;
 use super::{
     kafka_client,
     kafka_context::Connection,
     kafka_handover::{Handover, Phase},
+    kafka_holdings::Holdings,
     kafka_poller::Poller,
     kafka_record::expect_odd_names,
 };
@@ -49,6 +50,29 @@ pub struct Offsets {
     handover: Arc<Handover>,
 }
 
+/// What we hold of the state topic, and whether it still counts.
+#[derive(Clone)]
+pub struct Tenure {
+    handover: Arc<Handover>,
+}
+
+impl Tenure {
+    /// What we hold, from now on.
+    pub fn holdings(&self) -> watch::Receiver<Holdings> {
+        self.handover.holdings()
+    }
+
+    /// Whether it still is the same holding of the partition.
+    pub fn holds(&self, partition: i32, holding: u64) -> bool {
+        self.handover.holds(partition, holding)
+    }
+
+    /// How long ago the group's coordinator was last heard of.
+    pub fn broker_heard_ago(&self) -> Duration {
+        self.handover.last_heard.ago()
+    }
+}
+
 impl Consumer {
     /// Joins the group. Whether the brokers can be reached shows later, in the log and in
     /// [`Consumer::is_reachable`]: it is tried for ever.
@@ -59,9 +83,11 @@ impl Consumer {
     ) -> Result<(Self, Batches, Offsets), ConsumerError> {
         expect_odd_names();
         let config = kafka_client::consumer(kafka);
-        let handover = Arc::new(Handover::new(batch_max_records));
+        let state_topic = kafka.jobs.as_ref().map(|jobs| jobs.state.clone());
+        let handover = Arc::new(Handover::new(batch_max_records, state_topic.clone()));
         let connection = Arc::new(Connection::logged("consumer"));
-        let topics = kafka.topics.iter().map(|(name, _)| name.to_string()).collect();
+        let triggers = kafka.topics.iter().map(|(name, _)| name.clone());
+        let topics = triggers.chain(state_topic).map(|name| name.to_string()).collect();
         let poller = Poller::new(config, handover.clone(), connection.clone(), topics, clock)
             .map_err(|error| ConsumerError::Config(kafka_client::fault(&error, &kafka.properties)))?;
         let (done, closed) = oneshot::channel();
@@ -94,6 +120,11 @@ impl Consumer {
     /// False while no broker can be reached, as far as is known.
     pub fn is_reachable(&self) -> bool {
         !self.connection.is_unreachable()
+    }
+
+    /// What we hold of the state topic.
+    pub fn tenure(&self) -> Tenure {
+        Tenure { handover: self.handover.clone() }
     }
 
     /// A question, to be asked at any time: what keeps us from having our partitions.

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -33,7 +33,7 @@ impl ProducerContext for Quiet {
 }
 
 /// A context that logs and keeps track of troubles, for clients without callbacks of their own.
-pub(super) struct Watched(pub(super) Connection);
+pub(super) struct Watched(pub(super) Arc<Connection>);
 
 impl ClientContext for Watched {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

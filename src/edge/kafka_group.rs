@@ -36,6 +36,9 @@ const LAST_COMMIT: Duration = Duration::from_secs(5);
 /// published by then is repeated by their new owner.
 const LAST_WORK: Duration = Duration::from_secs(3);
 
+/// The name of the group's coordinator in librdkafka's statistics.
+const COORDINATOR: &str = "GroupCoordinator";
+
 /// How long a rebalance is waited for between two tries.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -58,6 +61,17 @@ impl Member {
         &self.connection
     }
 
+    /// Of these partitions those of the state topic, or the others.
+    fn part(&self, list: &TopicPartitionList, of_state: bool) -> TopicPartitionList {
+        let mut part = TopicPartitionList::new();
+        for element in list.elements() {
+            if self.handover.is_state_topic(element.topic()) == of_state {
+                part.add_partition(element.topic(), element.partition());
+            }
+        }
+        part
+    }
+
     fn committed(&self, outcome: Result<(), String>) {
         *self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner) = outcome.err();
     }
@@ -77,7 +91,12 @@ impl ClientContext for Member {
     }
 
     fn stats(&self, statistics: Statistics) {
-        tell_ends(&statistics);
+        if let Some(coordinator) = statistics.brokers.get(COORDINATOR)
+            && let Ok(idle) = u64::try_from(coordinator.rxidle)
+        {
+            self.handover.last_heard.heard(Duration::from_micros(idle));
+        }
+        tell_ends(&statistics, |topic| !self.handover.is_state_topic(topic));
     }
 }
 
@@ -114,9 +133,13 @@ impl ConsumerContext for Member {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(_) if self.paused.load(Ordering::Relaxed) => pause_assigned(consumer),
-            // A partition that was paused when it was taken away comes back paused.
             Rebalance::Assign(list) if list.count() > 0 => {
-                if let Err(error) = consumer.resume(list) {
+                // Of the state topic nothing is read here; holding it is what counts.
+                if let Err(error) = consumer.pause(&self.part(list, true)) {
+                    warn!(%error, "partitions of the state topic could not be paused");
+                }
+                // A partition that was paused when it was taken away comes back paused.
+                if let Err(error) = consumer.resume(&self.part(list, false)) {
                     warn!(%error, "partitions could not be resumed");
                 }
             }
@@ -204,7 +227,9 @@ pub(super) fn is_paused(consumer: &BaseConsumer<Member>) -> bool {
 /// Resumes whatever is assigned; says whether there was anything to resume.
 pub(super) fn resume(consumer: &BaseConsumer<Member>) -> bool {
     let was_paused = consumer.context().paused.swap(false, Ordering::Relaxed);
-    if was_paused && let Err(error) = consumer.assignment().and_then(|list| consumer.resume(&list)) {
+    let triggers = |list: TopicPartitionList| consumer.context().part(&list, false);
+    if was_paused && let Err(error) = consumer.assignment().and_then(|list| consumer.resume(&triggers(list)))
+    {
         // Seen only with partitions that are being taken away: those need no resuming.
         warn!(%error, "partitions could not be resumed");
     }
@@ -223,9 +248,9 @@ fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
 }
 
 /// Where the partitions end, as far as librdkafka has heard.
-fn tell_ends(statistics: &Statistics) {
+fn tell_ends(statistics: &Statistics, is_trigger: impl Fn(&str) -> bool) {
     let mut names = Names::default();
-    for (topic, of_topic) in &statistics.topics {
+    for (topic, of_topic) in statistics.topics.iter().filter(|(topic, _)| is_trigger(topic)) {
         for (number, of_partition) in of_topic.partitions.iter().filter(|(number, _)| **number >= 0) {
             // What an open transaction has written is not ours to read yet.
             let end =

@@ -12,13 +12,17 @@ use std::{
 
 use jiff::Timestamp;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{
     kafka_fault::ConsumerError,
+    kafka_holdings::{Holdings, LastHeard},
     kafka_pending::{Pending, Right},
 };
-use crate::ingest::{Batch, Claim, Partition, Record};
+use crate::{
+    ingest::{Batch, Claim, Partition, Record},
+    jobs::Generation,
+};
 
 /// How far the consumer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,12 +42,19 @@ pub(super) struct Handover {
     ready: Notify,
     /// For the thread: there may be room, or another phase.
     room: Condvar,
+    /// The topic of which no record is taken, and what we hold of it.
+    state_topic: Option<Arc<str>>,
+    holdings: watch::Sender<Holdings>,
+    pub(super) last_heard: LastHeard,
 }
 
 struct State {
     pending: Pending,
     /// What the group says of us now; `None` since a rebalance, until the thread has asked.
     metadata: Option<Arc<ConsumerGroupMetadata>>,
+    /// Counts what the group has said of us, and of which of it the holdings were told.
+    generation: u64,
+    told: u64,
     /// How many batches of each partition are being worked on.
     in_flight: BTreeMap<Partition, usize>,
     phase: Phase,
@@ -57,12 +68,14 @@ struct State {
 }
 
 impl Handover {
-    /// For batches of at most `max_records`.
-    pub(super) fn new(max_records: usize) -> Self {
+    /// For batches of at most `max_records`; the partitions of `state_topic` are held, not read.
+    pub(super) fn new(max_records: usize, state_topic: Option<Arc<str>>) -> Self {
         Self {
             state: Mutex::new(State {
                 pending: Pending::new(max_records),
                 metadata: None,
+                generation: 0,
+                told: 0,
                 in_flight: BTreeMap::new(),
                 phase: Phase::Running,
                 filling: false,
@@ -72,7 +85,27 @@ impl Handover {
             }),
             ready: Notify::new(),
             room: Condvar::new(),
+            state_topic,
+            holdings: watch::Sender::default(),
+            last_heard: LastHeard::never(),
         }
+    }
+
+    /// What we hold of the state topic, from now on.
+    pub(super) fn holdings(&self) -> watch::Receiver<Holdings> {
+        self.holdings.subscribe()
+    }
+
+    /// Whether the partition of the state topic is still held by the same assignment.
+    pub(super) fn holds(&self, partition: i32, holding: u64) -> bool {
+        let Some(topic) = self.state_topic.clone() else { return false };
+        let partition = Partition { topic, number: partition };
+        self.state().pending.held.get(&partition).is_some_and(|held| held.epoch == holding)
+    }
+
+    /// Whether records of this topic are somebody else's to read.
+    pub(super) fn is_state_topic(&self, topic: &str) -> bool {
+        self.state_topic.as_deref() == Some(topic)
     }
 
     /// Waits for the next batch; `None` after a drain. What failed is said once.
@@ -170,6 +203,10 @@ impl Handover {
         if state.pending.records.is_empty() || state.pending.metadata.is_none() {
             state.pending.metadata = state.metadata.clone();
         }
+        if state.told != state.generation && state.metadata.is_some() {
+            state.told = state.generation;
+            self.tell_holdings(&state);
+        }
         self.room.notify_all();
     }
 
@@ -206,6 +243,7 @@ impl Handover {
         let mut state = self.state();
         let dropped = state.pending.revoked(partitions);
         state.another_generation();
+        self.tell_losses(&state);
         self.room.notify_all();
         dropped
     }
@@ -252,7 +290,34 @@ impl Handover {
         let held = state.pending.held.keys().cloned().collect();
         state.pending.revoked(&held);
         state.another_generation();
+        self.tell_losses(&state);
         self.room.notify_all();
+    }
+
+    fn tell_holdings(&self, state: &State) {
+        let Some(topic) = &self.state_topic else { return };
+        let held: BTreeMap<Partition, u64> = state
+            .pending
+            .held
+            .iter()
+            .filter(|(partition, _)| partition.topic == *topic)
+            .map(|(partition, held)| (partition.clone(), held.epoch))
+            .collect();
+        let partitions = held.iter().map(|(partition, epoch)| (partition.number, *epoch)).collect();
+        let claim = Claim::new(Right { metadata: state.metadata.clone(), held });
+        self.holdings.send_replace(Holdings { generation: Generation(state.generation), claim, partitions });
+    }
+
+    /// What was taken away is told at once: what we hold by a new right comes with the metadata.
+    fn tell_losses(&self, state: &State) {
+        let Some(topic) = &self.state_topic else { return };
+        self.holdings.send_if_modified(|holdings| {
+            let before = holdings.partitions.len();
+            holdings.partitions.retain(|number, _| {
+                state.pending.held.contains_key(&Partition { topic: topic.clone(), number: *number })
+            });
+            holdings.partitions.len() < before
+        });
     }
 
     pub(super) fn store(&self, partition: &Partition, next_offset: i64) {
@@ -280,6 +345,7 @@ impl State {
 
     /// What was known of the group is of a generation that is over.
     fn another_generation(&mut self) {
+        self.generation += 1;
         self.metadata = None;
         self.pending.metadata = None;
     }
@@ -391,7 +457,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_drain_hands_over_what_is_pending_and_then_says_that_there_is_no_more() {
-        let handover = Handover::new(3);
+        let handover = Handover::new(3, None);
         handover.assigned([partition(0)]);
         handover.push(record(0, 0));
         handover.filled(Timestamp::UNIX_EPOCH);
@@ -403,7 +469,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_takes_what_is_pending_with_it() {
-        let handover = Handover::new(3);
+        let handover = Handover::new(3, None);
         handover.assigned([partition(0)]);
         handover.push(record(0, 0));
         handover.filled(Timestamp::UNIX_EPOCH);

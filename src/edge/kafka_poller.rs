@@ -137,6 +137,8 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
         // is then the beginning of the next round.
         while let Some(polled) = self.consumer.poll(wait) {
             match polled {
+                // One of those whose partitions are only held, before they were paused.
+                Ok(message) if self.handover.is_state_topic(message.topic()) => {}
                 Ok(message) => {
                     let topic = self.names.of(message.topic());
                     filled = true;
@@ -175,6 +177,7 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
     /// Serves rebalances while the partitions are paused.
     fn serve(&mut self) -> Result<(), ConsumerError> {
         match self.consumer.poll(SERVE) {
+            Some(Ok(message)) if self.handover.is_state_topic(message.topic()) => Ok(()),
             Some(Ok(message)) => {
                 // A record that slipped through a pause is kept, or it would be skipped.
                 let topic = self.names.of(message.topic());

@@ -218,6 +218,7 @@ impl Rounds {
         let mut record = BaseRecord::with_opaque_to(topic, index);
         record.key = encoded.key.as_deref();
         record.payload = encoded.value.as_deref();
+        record.partition = encoded.partition;
         if !encoded.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(encoded.headers.len());
             record.headers = Some(encoded.headers.iter().fold(headers, |headers, header| {

@@ -75,7 +75,7 @@ impl Reader {
     /// seconds a partition.
     pub fn open(kafka: &Kafka, topic: &str, start: Start) -> Result<Self, ReadError> {
         expect_odd_names();
-        let context = Watched(Connection::logged("reader"));
+        let context = Watched(Arc::new(Connection::logged("reader")));
         let consumer = BaseConsumer::from_config_and_context(&kafka_client::reader(kafka), context)
             .map_err(|error| ReadError::Config(kafka_client::fault(&error, &kafka.properties)))?;
         let unreachable = |error: KafkaError| ReadError::Unreachable(cause(&consumer, &error));
@@ -166,7 +166,7 @@ pub fn fetch(
     offset: i64,
     patience: Duration,
 ) -> Result<Option<Record>, ReadError> {
-    let context = Watched(Connection::unlogged());
+    let context = Watched(Arc::new(Connection::unlogged()));
     let consumer = BaseConsumer::from_config_and_context(&kafka_client::reader(kafka), context)
         .map_err(|error| ReadError::Config(kafka_client::fault(&error, &kafka.properties)))?;
     let (begin, end) = consumer

@@ -9,7 +9,7 @@ use crate::{case::CaseId, terminate::PrincipalReport};
 
 /// Group metadata that was taken where an assignment was heard: the edge keeps the metadata, the
 /// protocol this number of it. A later assignment has a greater number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u64);
 
 /// Names one thing that was begun: an attempt or a transaction. Its answer carries it, so that an

@@ -53,6 +53,8 @@ pub struct Encoded {
     pub value: Option<Vec<u8>>,
     /// The record's headers.
     pub headers: Vec<Header>,
+    /// The partition, where that is not the key's matter.
+    pub partition: Option<i32>,
 }
 
 impl Encoded {

@@ -64,7 +64,12 @@ impl DeadLetter {
 }
 
 fn whole(record: &Record) -> Encoded {
-    Encoded { key: record.key.clone(), value: record.value.clone(), headers: record.headers.clone() }
+    Encoded {
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers: record.headers.clone(),
+        partition: None,
+    }
 }
 
 fn cut(record: &Record) -> Encoded {
@@ -81,7 +86,7 @@ fn cut(record: &Record) -> Encoded {
     if !is_whole {
         headers.push(header("severance-truncated", "true"));
     }
-    Encoded { key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec), headers }
+    Encoded { key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec), headers, partition: None }
 }
 
 fn prefix(bytes: &[u8], most: usize) -> &[u8] {

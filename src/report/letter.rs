@@ -64,7 +64,7 @@ impl Letter {
             original.headers.iter().filter(|header| !header.name.starts_with(OURS)).cloned().collect();
         let ours = [(REDRIVEN, (self.redriven + 1).to_string()), (REDRIVEN_FROM, self.position.to_string())];
         headers.extend(ours.map(|(name, value)| Header { name: name.to_owned(), value: Some(value.into()) }));
-        Encoded { key: original.key.clone(), value: original.value.clone(), headers }
+        Encoded { key: original.key.clone(), value: original.value.clone(), headers, partition: None }
     }
 }
 

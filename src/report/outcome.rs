@@ -234,6 +234,7 @@ impl Outcome {
                 Form::Minimal => self.to_json(&minimal(&self.data)),
             }),
             headers: vec![Header { name: "content-type".to_owned(), value: Some(STRUCTURED_JSON.to_vec()) }],
+            partition: None,
         }
     }
 

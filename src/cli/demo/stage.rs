@@ -133,6 +133,7 @@ impl Stage {
                 name: "content-type".to_owned(),
                 value: Some(b"application/cloudevents+json".to_vec()),
             }],
+            partition: None,
         };
         let sent = tokio::task::block_in_place(|| self.sender.send(&[(TRIGGERS.into(), encoded)], PATIENCE));
         for result in sent {
