@@ -53,6 +53,7 @@
 //! 9. Secrets and event payloads never reach a log line.
 //! 10. Memory is bounded whatever arrives.
 
+pub mod canary;
 pub mod case;
 pub mod check;
 pub mod cli;
@@ -66,6 +67,7 @@ pub mod jobs;
 pub mod lab;
 pub mod lanes;
 pub mod pattern;
+pub mod pause;
 pub mod pipeline;
 pub mod principal;
 pub mod privilege;

@@ -1,6 +1,6 @@
 //! A responder put together from its configuration: the pipeline on real clusters.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use futures::future::{join_all, try_join_all};
 
@@ -25,6 +25,10 @@ pub struct Responder {
     pub kafka: config::Kafka,
     /// How a batch is worked on.
     pub work: config::Work,
+    /// The file that pauses everything while it exists.
+    pub pause_file: Option<PathBuf>,
+    /// The canary, if there is one.
+    pub canary: Option<config::Canary>,
     /// The clusters, to be made ready.
     pub clusters: Vec<Arc<MongoCluster>>,
 }
@@ -32,8 +36,20 @@ pub struct Responder {
 impl Responder {
     /// Reads every URI; connects to nothing yet.
     pub async fn new(config: Config, clock: Clock) -> Result<Self, InvalidCluster> {
-        let Config { kafka, clusters, protected, rules, dry_run, limits, work, listen: _, log: _, hash } =
-            config;
+        let Config {
+            kafka,
+            clusters,
+            protected,
+            rules,
+            dry_run,
+            limits,
+            work,
+            listen: _,
+            log: _,
+            pause_file,
+            canary,
+            hash,
+        } = config;
         let clusters: Vec<_> =
             try_join_all(clusters.iter().map(MongoCluster::new)).await?.into_iter().map(Arc::new).collect();
         let pace = Pace {
@@ -54,6 +70,8 @@ impl Responder {
             pipeline: Arc::new(Pipeline::new(policy, terminator, speaker, clock)),
             kafka,
             work,
+            pause_file,
+            canary,
             clusters,
         })
     }

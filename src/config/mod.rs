@@ -27,7 +27,13 @@ pub use fault::{Fault, Faults, Place, Warning};
 pub use kafka::RESERVED;
 pub use secret::{Process, Surroundings};
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
@@ -57,8 +63,10 @@ const ROOT: Keys = Keys {
         "verify",
         "listen",
         "log",
+        "pause_file",
+        "canary",
     ],
-    later: &["pause_file", "canary", "windows", "inactivity", "identities"],
+    later: &["windows", "inactivity", "identities"],
 };
 
 /// Everything that `run` needs to know.
@@ -82,6 +90,10 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// How the log is written.
     pub log: Log,
+    /// While it exists, nothing is consumed and no job is run.
+    pub pause_file: Option<PathBuf>,
+    /// The canary, if there is one.
+    pub canary: Option<Canary>,
     /// Which configuration this is: the first 16 hex digits of its text's SHA-256. Secrets stand
     /// elsewhere and are not part of it.
     pub hash: Arc<str>,
@@ -130,7 +142,9 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
     // Without any cluster every name in a rule would be called unknown.
     known.incomplete |= known.clusters.is_empty();
     let protected = protected::protected(root);
-    let rules = rules::rules(root, &known);
+    let pause_file = operator::pause_file(root, secrets);
+    let canary = operator::canary(root, kafka.as_ref().ok());
+    let rules = rules::rules(root, &known, !matches!(canary, Ok(None)));
     let dry_run = root.or("dry_run", false, Field::flag);
     let has_jobs = kafka.as_ref().map(|kafka| kafka.jobs.is_some());
     let bounds = bounds::bounds(root, has_jobs.unwrap_or(true));
@@ -150,6 +164,8 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
         work,
         listen: listen?,
         log: log?,
+        pause_file: pause_file?,
+        canary: canary?,
         hash,
     })
 }
@@ -204,6 +220,15 @@ pub struct Cluster {
     pub uri: SecretString,
     /// By a member's configured `host:port` the address at which we reach it.
     pub members: BTreeMap<String, String>,
+}
+
+/// An event that goes the whole way now and then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// How often.
+    pub every: Duration,
+    /// The trigger topic that takes it.
+    pub topic: Arc<str>,
 }
 
 /// How the log is written.

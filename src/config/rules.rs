@@ -10,6 +10,7 @@ use super::{
     reader::{Field, Keys, Section, did_you_mean},
 };
 use crate::{
+    canary,
     case::Class,
     decide::{Rule, RuleSpec, Selector, TargetSpec},
     principal::Principals,
@@ -22,36 +23,65 @@ pub(super) const RULE: Keys = Keys {
 
 pub(super) const TARGET: Keys = Keys { known: &["principals"], later: &["roles", "sessions", "everyone"] };
 
-/// The configured rules, then the default ones.
-pub(super) fn rules(root: &Section<'_>, known: &Known) -> Result<Vec<Rule>, Told> {
+/// The canary's rule where there is one, the configured rules, then the default ones.
+pub(super) fn rules(root: &Section<'_>, known: &Known, with_canary: bool) -> Result<Vec<Rule>, Told> {
     let with_defaults = root.or("default_rules", true, Field::flag);
     let mut names = Names::default();
     let listed = root.or("rules", Vec::new(), |field| field.each(|entry| rule(entry, &mut names, known)));
     let (with_defaults, mut rules) = (with_defaults?, listed?);
     if with_defaults {
-        rules.extend(defaults(root, &names, known)?);
+        rules.extend(built_in(root, &names, known, "default_rules", Rule::defaults())?);
     }
-    if rules.is_empty() {
+    let nobody = rules.is_empty();
+    if with_canary {
+        rules.splice(0..0, built_in(root, &names, known, "canary", canary())?);
+    }
+    if nobody {
         let fix = "write `rules`, or leave `default_rules` at `true`";
         return Err(root.wrong("rules", "is empty: no event would ever cut anybody", Some(fix.to_owned())));
     }
     Ok(rules)
 }
 
-fn defaults(root: &Section<'_>, names: &Names, known: &Known) -> Result<Vec<Rule>, Told> {
+/// It is about its own principal and nobody else, whatever its event says.
+fn canary() -> Vec<RuleSpec> {
+    let spec = |target, on| RuleSpec {
+        name: canary::RULE.to_owned(),
+        class: Class::Request,
+        on: vec![on],
+        when: None,
+        target: TargetSpec::Fixed(target),
+        clusters: None,
+        dry_run: false,
+    };
+    canary::target()
+        .zip(Glob::new(canary::TYPE).ok())
+        .map(|(target, on)| spec(target, on))
+        .into_iter()
+        .collect()
+}
+
+/// Rules that are there because of `key`.
+fn built_in(
+    root: &Section<'_>,
+    names: &Names,
+    known: &Known,
+    key: &str,
+    specs: Vec<RuleSpec>,
+) -> Result<Vec<Rule>, Told> {
     let compile = |spec: RuleSpec| {
         if let Some(owner) = names.owner(&spec.name) {
-            let message = format!("`{}` is the name of a default rule", spec.name);
-            let fix = format!("give `{owner}` another name, or write `default_rules: false`");
+            let message = format!("`{}` is the name of a built-in rule", spec.name);
+            let fix = format!("give `{owner}` another name, or do without `{key}`");
             return Err(root.wrong("rules", message, Some(fix)));
         }
         let name = spec.name.clone();
         Rule::compile(spec, &known.clusters).map_err(|faults| {
             let words: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            root.wrong("default_rules", format!("the rule `{name}`: {}", words.join("; ")), None)
+            root.wrong(key, format!("the rule `{name}`: {}", words.join("; ")), None)
         })
     };
-    let compiled: Vec<_> = Rule::defaults().into_iter().map(compile).collect();
+    let compiled: Vec<_> = specs.into_iter().map(compile).collect();
     compiled.into_iter().collect()
 }
 

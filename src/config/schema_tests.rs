@@ -10,7 +10,7 @@ use super::{
     bounds::{EVIDENCE, LIMITS, MAX_EVENT_AGE, VERIFY},
     clusters::CLUSTER,
     kafka::{KAFKA, RESERVED, TOPIC},
-    operator::LOG,
+    operator::{CANARY, LOG},
     protected::{PRINCIPAL, PROTECTED},
     reader::Keys,
     rules::{RULE, TARGET},
@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Every section that the parser reads; `[]` is a list's entry, `{}` a value in a free map.
-const SECTIONS: [(&str, &Keys); 16] = [
+const SECTIONS: [(&str, &Keys); 17] = [
     ("", &super::ROOT),
     ("kafka", &KAFKA),
     ("kafka.properties.{}", &SECRET),
@@ -36,6 +36,7 @@ const SECTIONS: [(&str, &Keys); 16] = [
     ("evidence", &EVIDENCE),
     ("verify", &VERIFY),
     ("log", &LOG),
+    ("canary", &CANARY),
 ];
 
 fn schema() -> Value {

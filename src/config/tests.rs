@@ -197,7 +197,7 @@ fn text_that_is_no_yaml_is_refused_with_its_place_and_without_an_excerpt() {
 
     /etc/severance/severance.yaml:1:1
         is empty
-        fix: write a map with kafka, clusters, protected, protected_defaults, rules, default_rules, dry_run, limits, evidence, verify, listen, log
+        fix: write a map with kafka, clusters, protected, protected_defaults, rules, default_rules, dry_run, limits, evidence, verify, listen, log, pause_file, canary
     "#);
     insta::assert_snapshot!(read("kafka: {}\n---\nkafka: {}\n").unwrap_err(), @r#"
     1 fault in /etc/severance/severance.yaml
@@ -304,8 +304,8 @@ fn every_property_that_is_a_secret_is_refused_in_clear() {
 #[test]
 fn what_a_later_version_brings_is_named_as_such() {
     for (old, new) in [
-        ("\nclusters:", "\ncanary: { every: 1m }\nclusters:"),
-        ("\nclusters:", "\npause_file: /tmp/pause\nclusters:"),
+        ("\nclusters:", "\nwindows: []\nclusters:"),
+        ("\nclusters:", "\nidentities: { file: people.csv }\nclusters:"),
     ] {
         let faults = broken(old, new);
         assert!(faults.ends_with("is not in this version"), "{faults}");
@@ -402,4 +402,18 @@ fn unfinished_work_needs_both_topics_and_without_them_nothing_is_deferred() {
     assert!(nowhere.contains("write `kafka.state` and `kafka.commands`"), "{nowhere}");
     let same = read(&with("  state: severance.outcomes\n  commands: s.commands\n")).unwrap_err().to_string();
     assert!(same.contains("kafka.state"), "{same}");
+}
+
+#[test]
+fn a_canary_needs_a_topic_that_takes_it_and_has_a_rule_of_its_own_in_front() {
+    let faults = |extra: &str| read(&format!("{GOOD}{extra}")).unwrap_err().to_string();
+    assert!(faults("\ncanary: { every: 1m }\n").contains("canary.topic"));
+    assert!(faults("\ncanary: { topic: elsewhere }\n").contains("is no topic that is read"));
+    assert!(faults("\ncanary: { topic: security.siem }\n").contains("does not take canaries"));
+    let own = "    - { name: canary, accept_types: [\"io.severance.canary.v1\"] }\n  outcomes:";
+    let text = format!("{}\ncanary: {{ topic: canary }}\n", GOOD.replace("  outcomes:", own));
+    let config = read(&text).unwrap().0;
+    assert_eq!(config.canary.unwrap().every.as_secs(), 60);
+    assert_eq!(&*config.rules[0].name, "canary");
+    assert!(read(GOOD).unwrap().0.rules.iter().all(|rule| &*rule.name != "canary"));
 }

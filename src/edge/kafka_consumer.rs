@@ -149,6 +149,12 @@ impl Batches {
     pub async fn next(&mut self) -> Result<Option<Batch>, ConsumerError> {
         self.handover.take().await
     }
+
+    /// Waits until no more records come; what is pending then is left to whoever is next.
+    pub fn ended(&self) -> impl Future<Output = Result<(), ConsumerError>> + use<> {
+        let handover = self.handover.clone();
+        async move { handover.ended().await }
+    }
 }
 
 impl Offsets {

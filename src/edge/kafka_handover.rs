@@ -132,6 +132,23 @@ impl Handover {
         }
     }
 
+    /// Waits until no more records come, and takes none.
+    pub(super) async fn ended(&self) -> Result<(), ConsumerError> {
+        loop {
+            let ready = self.ready.notified();
+            {
+                let mut state = self.state();
+                if let Some(failure) = state.failure.take() {
+                    return Err(failure);
+                }
+                if state.ended {
+                    return Ok(());
+                }
+            }
+            ready.await;
+        }
+    }
+
     /// Adds a record; false where there is no room for another.
     pub(super) fn push(&self, record: Record) -> bool {
         let mut state = self.state();

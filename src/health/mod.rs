@@ -2,9 +2,8 @@
 //!
 //! The parts report into one [`Health`]: one that knows when something changes calls
 //! [`Health::report`], one that can be asked at any time hands over a question with
-//! [`Health::ask`]. Ready is who has no fault. Names of checks so far: `running`, `started`,
-//! `assignment`, `publishing` and `cluster <name>`; whatever is built next (state that is loaded, a
-//! pause) adds its own.
+//! [`Health::ask`]. Ready is who has no fault. Names of checks: `running`, `started`,
+//! `assignment`, `publishing`, `jobs`, `paused` and `cluster <name>`.
 
 mod nodes;
 
@@ -26,6 +25,10 @@ pub const RUNNING: &str = "running";
 pub const STARTED: &str = "started";
 /// The check that fails until the group has given us our partitions, and without Kafka.
 pub const ASSIGNMENT: &str = "assignment";
+/// The check that fails while the pause file exists.
+pub const PAUSED: &str = "paused";
+/// The check that fails while unfinished work cannot be carried on.
+pub const JOBS: &str = "jobs";
 /// The check that fails while outcomes cannot be published.
 pub const PUBLISHING: &str = "publishing";
 

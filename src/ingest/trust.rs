@@ -37,7 +37,8 @@ impl TopicTrust {
         Self { types, sources: sources.map(|globs| globs.iter().map(Glob::compile_matcher).collect()) }
     }
 
-    fn judge(&self, kind: &str, source: &str) -> Result<(), Distrust> {
+    /// Whether the topic may say an event of this type for this source.
+    pub fn judge(&self, kind: &str, source: &str) -> Result<(), Distrust> {
         let named_only = NAMED_ONLY.iter().find(|prefix| kind.starts_with(**prefix));
         let accepted = match &self.types {
             None => named_only.is_none(),

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
+    canary,
     decide::{Case, Decided, Decision, RefusalReason},
     ingest::{Claim, Partition},
     telemetry::Trace,
@@ -56,7 +57,11 @@ pub fn report(
 /// The one outcome of a case that leaves nothing to do.
 pub fn outcome(speaker: &Speaker, terminated: &Terminated, now: Timestamp) -> Outcome {
     let Terminated { decided: Decided { case, decision }, termination } = terminated;
-    let Verdict { word, status, reason, detail, alert } = verdict(decision, termination.as_ref());
+    let Verdict { word, status, reason, detail, mut alert } = verdict(decision, termination.as_ref());
+    if case.rule.as_deref() == Some(canary::RULE) && status == Status::NothingFound {
+        // There is nobody to be found, and that is as it should be.
+        alert = Alert::Info;
+    }
     let is_final = !matches!(decision, Decision::Duplicate { .. });
     let id = match is_final {
         true => case.id.outcome(1),

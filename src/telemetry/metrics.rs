@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
 };
 
 use opentelemetry::{
@@ -59,6 +60,8 @@ pub(super) struct Metrics {
     pub(super) publish_duration: Histogram<f64>,
     pub(super) publish_retries: Counter<u64>,
     pub(super) dead_letters: Counter<u64>,
+    canaries: Histogram<f64>,
+    last_canary: Mutex<Option<Instant>>,
     pub(super) rebalances: Counter<u64>,
     pub(super) db_duration: Histogram<f64>,
 }
@@ -160,6 +163,8 @@ impl Metrics {
             publish_duration: seconds(names::PUBLISH_DURATION, names::OPERATION_LATENCY),
             publish_retries: count(names::PUBLISH_RETRIES),
             dead_letters: count(names::DEAD_LETTERS),
+            canaries: seconds(names::CANARY, names::LATENCY),
+            last_canary: Mutex::default(),
             rebalances: count(names::REBALANCES),
             db_duration: seconds(names::DB_DURATION, names::OPERATION_LATENCY),
             registry,
@@ -169,6 +174,11 @@ impl Metrics {
 
     /// What is asked at each scrape instead of being told.
     fn observe(&'static self) {
+        self.gauge(names::CANARY_AGE, |tell| {
+            if let Some(last) = *self.last_canary() {
+                tell(last.elapsed().as_secs(), &[]);
+            }
+        });
         self.gauge(names::PARTITIONS, |tell| tell(self.lags.partitions(), &[]));
         self.gauge(names::LAG, |tell| {
             for (partition, behind) in self.lags.each() {
@@ -193,6 +203,15 @@ impl Metrics {
         let _kept = gauge
             .with_callback(move |observer| ask(&|value, labels| observer.observe(value, labels)))
             .build();
+    }
+
+    pub(super) fn canary(&self, took: Duration) {
+        self.canaries.record(took.as_secs_f64(), &[]);
+        *self.last_canary() = Some(Instant::now());
+    }
+
+    fn last_canary(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.last_canary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn circuit_opened(&self, node: &str) {

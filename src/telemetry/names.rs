@@ -114,6 +114,10 @@ metrics! {
         "How long publishing what a batch leaves behind took, tries included.";
     PUBLISH_RETRIES = "severance.publish.retries", Counter, "{retry}", [TOPIC, ERROR],
         "Times that a topic did not take what was sent, and it was sent again.";
+    CANARY = "severance.canary.duration", Histogram, "s", [],
+        "From when a canary was made to the acknowledgement of its outcome by Kafka.";
+    CANARY_AGE = "severance.canary.age", Gauge, "s", [],
+        "How long ago this replica has brought a canary the whole way.";
     DEAD_LETTERS = "severance.dead_letters", Counter, "{record}", [REASON],
         "Records that could not be read.";
     LAG = "severance.consumer.lag", Gauge, "{record}", [TOPIC, PARTITION],

@@ -1,12 +1,18 @@
 //! What a batch leaves behind, on its way to Kafka.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
 
 use super::{
-    events::{BatchDone, DeadLettered, OffsetsDone, OutcomeMade, Published},
+    events::{BatchDone, CanaryDone, DeadLettered, OffsetsDone, OutcomeMade, Published},
     trace::Trace,
 };
 use crate::{
+    canary,
     ingest::Partition,
     report::{Commit, Message},
 };
@@ -21,17 +27,23 @@ pub struct Publication<'a> {
     /// Of outcomes and of dead letters.
     counts: (u64, u64),
     offsets: BTreeMap<Partition, i64>,
+    /// When each canary of it was made.
+    canaries: Vec<Timestamp>,
 }
 
 impl<'a> Publication<'a> {
     /// Says what came of each case. The trace is taken over: it ends with the publication.
     pub fn of(commit: &mut Commit, outcomes: &'a str, dead_letters: &'a str) -> Self {
         let mut counts = (0, 0);
+        let mut canaries = Vec::new();
         for message in &commit.messages {
             match message {
                 Message::Outcome(outcome) => {
                     counts.0 += 1;
                     OutcomeMade(&outcome.data).emit();
+                    if outcome.data.rule.as_deref() == Some(canary::RULE) {
+                        canaries.extend(outcome.data.event_time);
+                    }
                 }
                 Message::DeadLetter(letter) => {
                     counts.1 += 1;
@@ -46,12 +58,13 @@ impl<'a> Publication<'a> {
             dead_letters,
             counts,
             offsets: commit.offsets.clone(),
+            canaries,
         }
     }
 
     /// Publishes it.
     pub async fn around<T, E>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let Self { batch, mut trace, outcomes, dead_letters, counts, offsets } = self;
+        let Self { batch, mut trace, outcomes, dead_letters, counts, offsets, canaries } = self;
         let began = Instant::now();
         let published = trace.publish(outcomes, counts.0 + counts.1, work).await;
         let acknowledged = published.is_ok();
@@ -59,6 +72,10 @@ impl<'a> Publication<'a> {
         if acknowledged {
             for (partition, next) in &offsets {
                 OffsetsDone { partition, next: *next }.emit();
+            }
+            for made in canaries {
+                let took = Timestamp::now().duration_since(made);
+                CanaryDone { took: Duration::try_from(took).unwrap_or_default() }.emit();
             }
             BatchDone { batch, took: trace.age() }.emit();
         }

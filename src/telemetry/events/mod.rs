@@ -13,8 +13,8 @@ pub use kafka::{
 };
 pub use node::{CircuitClosed, CircuitOpened, KillRetried, NodeUnreachable};
 pub use outcome::OutcomeMade;
-pub use readiness::ReadinessChanged;
-pub use work::{BatchDone, BatchTaken, Published};
+pub use readiness::{PauseChanged, ReadinessChanged};
+pub use work::{BatchDone, BatchTaken, CanaryDone, Published};
 
 /// A closed set's word, as it is serialized.
 pub(super) fn word_of(value: &impl serde::Serialize) -> String {

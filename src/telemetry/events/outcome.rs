@@ -5,6 +5,7 @@ use opentelemetry::KeyValue;
 
 use super::word_of;
 use crate::{
+    canary,
     case::SparedBecause,
     report::{Alert, OutcomeData, Status},
     telemetry::{
@@ -60,6 +61,9 @@ impl OutcomeMade<'_> {
                     "outcome"
                 )
             };
+        }
+        if data.rule.as_deref() == Some(canary::RULE) && data.alert == Alert::Info {
+            return say!(debug);
         }
         match data.alert {
             Alert::Info => say!(info),

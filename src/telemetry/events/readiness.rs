@@ -1,6 +1,29 @@
-//! Other checks of readiness fail than before.
+//! Other checks of readiness fail than before, or somebody holds us.
+
+use std::path::Path;
 
 use crate::health::Readiness;
+
+/// A pause began or is over.
+pub struct PauseChanged<'a> {
+    /// Whether there is one now.
+    pub paused: bool,
+    /// The file that makes it.
+    pub file: &'a Path,
+}
+
+impl PauseChanged<'_> {
+    /// Says it; `severance.ready` has a check for it.
+    pub fn emit(self) {
+        let file = self.file.display();
+        match self.paused {
+            true => {
+                tracing::warn!(%file, "paused: nothing is consumed and no job is run while the file exists")
+            }
+            false => tracing::warn!(%file, "the pause is over"),
+        }
+    }
+}
 
 /// Other checks fail than before.
 pub struct ReadinessChanged<'a> {

@@ -36,6 +36,20 @@ pub struct Published<'a> {
     pub acknowledged: bool,
 }
 
+/// A canary has gone the whole way.
+pub struct CanaryDone {
+    /// How long ago it was made.
+    pub took: Duration,
+}
+
+impl CanaryDone {
+    /// Says and counts it.
+    pub fn emit(self) {
+        tracing::debug!(took = ?self.took, "canary");
+        metrics::with(|metrics| metrics.canary(self.took));
+    }
+}
+
 /// Everything of a batch is done.
 pub struct BatchDone {
     /// Its name.

@@ -3,6 +3,8 @@
 //! An offset is committed in one transaction with the outcomes of its batch, or, at least once, when
 //! the broker has every one of them: whatever happens in between is read again at the next start.
 
+mod canary;
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
@@ -19,10 +21,13 @@ use crate::{
         kafka_commit::Committer,
         kafka_consumer::{Batches, Consumer, ConsumerError},
         kafka_publisher::PublishError,
+        kafka_send::{SendError, Sender},
         mongo_cluster::InvalidCluster,
     },
     health::{self, Health},
+    ingest::Batch,
     lanes::Lanes,
+    pause,
     pipeline::Clock,
     report::Commit,
     responder::Responder,
@@ -45,6 +50,9 @@ pub enum ServiceError {
     /// The publisher cannot go on.
     #[error(transparent)]
     Publisher(#[from] PublishError),
+    /// The canary cannot be sent.
+    #[error(transparent)]
+    Canary(#[from] SendError),
     /// A batch crashed; its records are read again at the next start.
     #[error("a batch crashed: {0}")]
     Crashed(#[from] JoinError),
@@ -75,7 +83,11 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     health.report(health::STARTED, None);
     health.ask(health::ASSIGNMENT, consumer.fault());
     health.ask(health::PUBLISHING, committer.fault());
+    let paused = pause::watch_file(responder.pause_file.clone(), health.clone()).await;
     let mut watching = JoinSet::new();
+    if let Some(singing) = responder.canary.clone() {
+        watching.spawn(canary::sing(Sender::new(&responder.kafka)?, singing, paused.clone()));
+    }
     for cluster in &responder.clusters {
         watching.spawn(health::watch_nodes(cluster.clone(), health.clone()));
     }
@@ -87,7 +99,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     );
 
     let drain = responder.work.drain;
-    let work = serve(&responder, batches, &committer);
+    let work = serve(&responder, batches, &committer, paused);
     tokio::pin!(work);
     let (ended, until) = tokio::select! {
         ended = &mut work => (ended, Instant::now() + drain),
@@ -137,9 +149,17 @@ struct InFlight {
 }
 
 /// While one batch is checked, reported and published, the next is being killed.
-async fn serve(responder: &Responder, batches: Batches, committer: &Committer) -> Result<(), ServiceError> {
+async fn serve(
+    responder: &Responder,
+    batches: Batches,
+    committer: &Committer,
+    paused: watch::Receiver<bool>,
+) -> Result<(), ServiceError> {
     let (started, in_order) = mpsc::channel(responder.work.depth);
-    tokio::try_join!(start(responder, batches, started), finish(in_order, committer, &responder.kafka))?;
+    tokio::try_join!(
+        start(responder, batches, started, paused),
+        finish(in_order, committer, &responder.kafka)
+    )?;
     Ok(())
 }
 
@@ -148,6 +168,7 @@ async fn start(
     responder: &Responder,
     mut batches: Batches,
     started: mpsc::Sender<InFlight>,
+    mut paused: watch::Receiver<bool>,
 ) -> Result<(), ServiceError> {
     let slots = Arc::new(Semaphore::new(responder.work.depth));
     let mut lanes = Lanes::default();
@@ -155,7 +176,7 @@ async fn start(
         // A batch is taken when there is a place for it: until then it may still grow, or be
         // taken away with its partition. The semaphore is never closed.
         let Ok(slot) = slots.clone().acquire_owned().await else { return Ok(()) };
-        let Some(batch) = batches.next().await? else { return Ok(()) };
+        let Some(batch) = next(&mut batches, &mut paused).await? else { return Ok(()) };
         BatchTaken { batch: batch.id, records: &batch.records }.emit();
         let decided = responder.pipeline.decide(batch).await;
         let mut turn = lanes.enter(decided.touches());
@@ -166,6 +187,27 @@ async fn start(
         });
         if started.send(InFlight { commit, slot }).await.is_err() {
             return Ok(());
+        }
+    }
+}
+
+/// The next batch that is there while there is no pause. Told to stop, a pause is no reason to take
+/// what it has kept waiting.
+async fn next(
+    batches: &mut Batches,
+    paused: &mut watch::Receiver<bool>,
+) -> Result<Option<Batch>, ConsumerError> {
+    loop {
+        let is_paused = *paused.borrow_and_update();
+        let ended = batches.ended();
+        tokio::select! {
+            ended = ended, if is_paused => return ended.map(|()| None),
+            batch = batches.next(), if !is_paused => return batch,
+            changed = paused.changed() => {
+                if changed.is_err() {
+                    return batches.next().await;
+                }
+            }
         }
     }
 }
