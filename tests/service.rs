@@ -8,6 +8,7 @@ mod service {
     mod commands;
     mod events;
     mod group;
+    mod held;
     mod house;
     mod letters;
     mod names;
