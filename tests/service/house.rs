@@ -38,6 +38,8 @@ pub struct Plan {
     pub more: String,
     /// The topics' own settings: of outcomes, of dead letters.
     pub settings: [&'static [(&'static str, &'static str)]; 2],
+    /// With topics for unfinished work; `state` has as many partitions as there are.
+    pub jobs: bool,
 }
 
 impl Default for Plan {
@@ -51,6 +53,7 @@ impl Default for Plan {
             cluster: String::new(),
             more: String::new(),
             settings: [&[], &[]],
+            jobs: false,
         }
     }
 }
@@ -61,6 +64,9 @@ pub struct House<'k> {
     pub events: String,
     pub outcomes: String,
     pub dead_letters: String,
+    /// There where the plan has `jobs`, as is `commands`.
+    pub state: String,
+    pub commands: String,
     pub group: String,
     folder: LabDir,
     started: Cell<usize>,
@@ -75,13 +81,19 @@ impl House<'static> {
 
 impl<'k> House<'k> {
     pub fn on(kafka: &'k Kafka, name: &str, plan: Plan) -> Self {
-        let [events, outcomes, dead_letters] =
-            ["events", "outcomes", "dead-letters"].map(|topic| format!("{name}.{topic}"));
+        let [events, outcomes, dead_letters, state, commands] =
+            ["events", "outcomes", "dead-letters", "state", "commands"]
+                .map(|topic| format!("{name}.{topic}"));
         kafka.create_topics(&[
             (&events, plan.partitions, &[("max.message.bytes", "2000000")]),
             (&outcomes, 1, plan.settings[0]),
             (&dead_letters, 1, plan.settings[1]),
         ]);
+        let mut lines = plan.kafka;
+        if plan.jobs {
+            kafka.create_topics(&[(&state, plan.partitions, &STATE), (&commands, 1, &COMMANDS)]);
+            lines.push_str(&format!("  state: {state}\n  commands: {commands}\n"));
+        }
         let folder = LabDir::new().expect("a temporary folder can be made");
         let text = format!(
             "kafka:\n  properties: {{ bootstrap.servers: '{}', group.id: {name}{} }}\n  topics:\n{}  outcomes: {outcomes}\n  dead_letters: {dead_letters}\n{}\
@@ -89,7 +101,7 @@ impl<'k> House<'k> {
             kafka.bootstrap(),
             plan.properties,
             plan.topics.replace("{topic}", &events),
-            plan.kafka,
+            lines,
             plan.cluster,
             plan.more,
         );
@@ -97,7 +109,7 @@ impl<'k> House<'k> {
         let uri = plan.uri.unwrap_or_else(|| replica_set().uri(responder()));
         fs::write(folder.path().join("uri"), uri).expect("the folder is ours");
         let group = name.to_owned();
-        Self { kafka, events, outcomes, dead_letters, group, folder, started: Cell::new(0) }
+        Self { kafka, events, outcomes, dead_letters, state, commands, group, folder, started: Cell::new(0) }
     }
 
     pub fn path(&self) -> &Path {
@@ -154,6 +166,11 @@ impl<'k> House<'k> {
         topic::committed(&self.kafka.bootstrap(), &self.group, &self.events, 0)
     }
 }
+
+const STATE: [(&str, &str); 2] = [("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")];
+/// Eight days: longer than any event is accepted by default.
+const COMMANDS: [(&str, &str); 2] =
+    [("retention.ms", "691200000"), ("message.timestamp.type", "LogAppendTime")];
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_severance");
 
