@@ -32,7 +32,7 @@
 //! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a
 //! command. [`edge`] is the only place that names rdkafka, mongodb and axum. [`telemetry`] is the log, the
 //! metrics and the traces, [`health`] whether the job can be done now. [`lab`] starts real servers on
-//! loopback, for the demo and the tests.
+//! loopback, for the demo and the tests; [`fault_point`] is where those may end the process.
 //!
 //! # Invariants
 //!
@@ -61,6 +61,7 @@ pub mod config;
 pub mod decide;
 pub mod decode;
 pub mod edge;
+pub mod fault_point;
 pub mod health;
 pub mod ingest;
 pub mod jobs;

@@ -12,6 +12,7 @@ use crate::{
     case::CaseId,
     decide::{Context, Decided, Decision, Policy, decide},
     decode::{Decoded, decode},
+    fault_point::{self, Place},
     ingest::{Batch, Claim, Origin, Partition, Record},
     lanes::Touches,
     report::{Commit, Speaker, report},
@@ -72,6 +73,7 @@ impl<C: Cluster> Pipeline<C> {
     pub async fn carry_out(&self, batch: DecidedBatch) -> Commit {
         let DecidedBatch { id, decided, offsets, claim, mut trace } = batch;
         let terminated = trace.around(self.terminator.terminate(id, decided)).await;
+        fault_point::reached(Place::Verified);
         let commit = report(&self.speaker, id, terminated, offsets, claim, (self.clock)());
         trace.reported(&commit.messages);
         Commit { trace, ..commit }

@@ -7,6 +7,7 @@ mod support;
 mod service {
     mod commands;
     mod events;
+    mod fault_points;
     mod group;
     mod held;
     mod house;

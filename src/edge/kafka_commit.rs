@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     config::{Delivery, Kafka},
+    fault_point::{self, Place},
     report::Commit,
 };
 
@@ -40,6 +41,7 @@ impl Committer {
             Way::AtLeastOnce(publisher) => {
                 let done = publisher.publish(commit.messages).await;
                 if done.is_ok() {
+                    fault_point::reached(Place::Produced);
                     for (partition, offset) in commit.offsets {
                         self.offsets.store(&partition, offset);
                     }
@@ -48,6 +50,7 @@ impl Committer {
             }
             Way::ExactlyOnce(transactions) => transactions.commit(commit).await,
         };
+        fault_point::reached(Place::Committed);
         self.offsets.settled(&claim);
         done
     }

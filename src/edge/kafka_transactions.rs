@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     config::Kafka,
+    fault_point::{self, Place},
     ingest::{Claim, Partition},
     report::{Commit, Encoded, Form, Message},
     telemetry::events::PublishRetried,
@@ -322,6 +323,7 @@ impl Worker {
                 .send_offsets(&left.offsets, &left.claim, ANSWER)
                 .map_err(|error| self.judge(&error, began))?;
         }
+        fault_point::reached(Place::Produced);
         loop {
             match self.rounds.commit(ANSWER) {
                 Ok(()) => return Ok(()),

@@ -24,6 +24,7 @@ use crate::{
         kafka_send::{SendError, Sender},
         mongo_cluster::InvalidCluster,
     },
+    fault_point::{self, Place},
     health::{self, Health},
     ingest::Batch,
     lanes::Lanes,
@@ -178,7 +179,9 @@ async fn start(
         let Ok(slot) = slots.clone().acquire_owned().await else { return Ok(()) };
         let Some(batch) = next(&mut batches, &mut paused).await? else { return Ok(()) };
         BatchTaken { batch: batch.id, records: &batch.records }.emit();
+        fault_point::reached(Place::Received);
         let decided = responder.pipeline.decide(batch).await;
+        fault_point::reached(Place::Decided);
         let mut turn = lanes.enter(decided.touches());
         let pipeline = responder.pipeline.clone();
         let commit = tokio::spawn(async move {

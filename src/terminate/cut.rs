@@ -22,6 +22,7 @@ use super::{
     watch::{Next, Watch, needs_kill_op},
 };
 use crate::{
+    fault_point::{self, Place},
     pattern::Patterns,
     telemetry::{events::KillRetried, step},
 };
@@ -286,6 +287,7 @@ impl<M: Member> Attempt<'_, M> {
         let error = match merged {
             Ok(()) => {
                 self.run.killed_at.get_or_insert_with(Timestamp::now);
+                fault_point::reached(Place::Killed);
                 return Ok(());
             }
             Err(error) if error.class == ErrorClass::Transient => return Err(error),

@@ -324,3 +324,22 @@ pub fn triggers(raws: &[Raw]) -> Vec<String> {
     let id = |raw: &Raw| outcome(raw)["data"]["trigger"]["id"].as_str().map(str::to_owned);
     raws.iter().filter_map(id).collect()
 }
+
+/// What an outcome is known by.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub id: String,
+    pub trigger: String,
+    pub is_final: bool,
+}
+
+impl Seen {
+    pub fn of(envelope: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self {
+            id: text(&envelope["id"]),
+            trigger: text(&envelope["data"]["trigger"]["id"]),
+            is_final: envelope["data"]["final"] == true,
+        }
+    }
+}
