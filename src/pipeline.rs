@@ -29,7 +29,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Everything that one batch passes through.
 pub struct Pipeline<C> {
     policy: Policy,
-    terminator: Terminator<C>,
+    terminator: Arc<Terminator<C>>,
     speaker: Speaker,
     clock: Clock,
     accepted: Mutex<Accepted>,
@@ -37,7 +37,7 @@ pub struct Pipeline<C> {
 
 impl<C: Cluster> Pipeline<C> {
     /// Joins the stages.
-    pub fn new(policy: Policy, terminator: Terminator<C>, speaker: Speaker, clock: Clock) -> Self {
+    pub fn new(policy: Policy, terminator: Arc<Terminator<C>>, speaker: Speaker, clock: Clock) -> Self {
         Self { policy, terminator, speaker, clock, accepted: Mutex::default() }
     }
 

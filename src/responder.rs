@@ -1,14 +1,18 @@
 //! A responder put together from its configuration: the pipeline on real clusters.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::future::{join_all, try_join_all};
 
 use crate::{
     config::{self, Config},
-    decide::Policy,
-    edge::mongo_cluster::{InvalidCluster, MongoCluster},
+    decide::{Limits, Policy},
+    edge::{
+        kafka_client,
+        mongo_cluster::{InvalidCluster, MongoCluster},
+    },
     ingest::Trust,
+    jobs,
     pipeline::{Clock, Pipeline},
     report::Speaker,
     terminate::{
@@ -21,6 +25,14 @@ use crate::{
 pub struct Responder {
     /// The pipeline.
     pub pipeline: Arc<Pipeline<MongoCluster>>,
+    /// Who kills.
+    pub terminator: Arc<Terminator<MongoCluster>>,
+    /// Who speaks.
+    pub speaker: Speaker,
+    /// Who tells the time.
+    pub clock: Clock,
+    /// By what unfinished work is carried on.
+    pub jobs: jobs::Limits,
     /// Where records come from and go.
     pub kafka: config::Kafka,
     /// How a batch is worked on.
@@ -31,6 +43,26 @@ pub struct Responder {
     pub canary: Option<config::Canary>,
     /// The clusters, to be made ready.
     pub clusters: Vec<Arc<MongoCluster>>,
+}
+
+/// Longest time that a batch may have been on its way when its transaction commits: kills take
+/// seconds, but a broker may be away meanwhile. It only makes marks of what has ended live longer.
+const LONGEST_BATCH: Duration = Duration::from_secs(60 * 60);
+/// How much earlier than the group gives our partitions away we stop killing: the coordinator is
+/// heard of twice a second, and asked for that once a second.
+const MARGIN: Duration = Duration::from_secs(2);
+
+fn job_limits(kafka: &config::Kafka, limits: &Limits) -> jobs::Limits {
+    let session_timeout = kafka_client::session_timeout(kafka);
+    jobs::Limits {
+        clock_skew: limits.clock_skew,
+        max_event_age: limits.max_event_age.clone(),
+        transaction_timeout: kafka_client::TRANSACTION_TIMEOUT,
+        longest_batch: LONGEST_BATCH,
+        session_timeout,
+        margin: MARGIN.min(session_timeout / 3),
+        delays: jobs::Delays::default(),
+    }
 }
 
 impl Responder {
@@ -65,9 +97,14 @@ impl Responder {
             version: env!("CARGO_PKG_VERSION").into(),
             config_hash: hash,
         };
-        let terminator = Terminator::new(clusters.clone(), pace);
+        let jobs = job_limits(&kafka, &policy.limits);
+        let terminator = Arc::new(Terminator::new(clusters.clone(), pace));
         Ok(Self {
-            pipeline: Arc::new(Pipeline::new(policy, terminator, speaker, clock)),
+            pipeline: Arc::new(Pipeline::new(policy, terminator.clone(), speaker.clone(), clock.clone())),
+            terminator,
+            speaker,
+            clock,
+            jobs,
             kafka,
             work,
             pause_file,

@@ -60,7 +60,7 @@ const WRITING: [(&str, &str); 4] = [
 ];
 
 /// What a crash leaves open keeps `read_committed` readers waiting for so long.
-const TRANSACTION_TIMEOUT_MS: &str = "10000";
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes that one record of ours may have, unless `message.max.bytes` says otherwise.
 const MESSAGE_MAX_BYTES: usize = 1_000_000;
@@ -127,7 +127,7 @@ pub(super) fn transactional(kafka: &Kafka) -> ClientConfig {
     let name = kafka.instance.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
     config
         .set("transactional.id", format!("severance-{}-{name}", kafka.group))
-        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
+        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
         .set("retry.backoff.ms", "5");
     config
 }
