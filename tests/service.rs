@@ -17,6 +17,7 @@ mod service {
     mod outages;
     mod parts;
     mod poison;
+    mod respond;
     mod restart;
     mod secrets;
     mod storm;

@@ -5,6 +5,7 @@ mod dead_letters;
 mod demo;
 mod health;
 mod publish;
+mod respond;
 mod role;
 mod run;
 mod topics;
@@ -74,6 +75,8 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// Put events on the topic that may say them
     Publish(publish::PublishArgs),
+    /// Cut off whoever the events in a file name, once, and say what came of it
+    Respond(respond::RespondArgs),
     /// Ask a running `severance run` how it is, for probes in containers
     Health(health::HealthArgs),
     /// List what could not be read, show it, or send it again
@@ -94,6 +97,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
             Command::Publish(args) => block_on(publish::run(&args)),
+            Command::Respond(args) => block_on(respond::run(&args)),
             Command::Health(args) => health::health(&args),
             Command::DeadLetters(args) => dead_letters::run(&args),
             Command::Role(args) => role::role(&args),

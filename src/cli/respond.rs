@@ -1,0 +1,208 @@
+//! `severance respond`: the whole pipeline once, for events from a file or standard input.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Exit;
+use crate::{
+    config::Kafka,
+    edge::{kafka_client, kafka_send::Sender},
+    ingest::{Batch, Claim, Header, Origin, Record},
+    report::{Encoded, Form, Message, Status},
+    responder::Responder,
+};
+
+/// Cuts off whoever the events name, now, and says what came of it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  severance respond --config severance.yaml --event incident.json
+  severance respond --config severance.yaml --event - --no-publish --dry-run < incident.json
+
+The events are trusted: whoever runs this may say every type. Several events are one batch, and a
+reinstatement takes back what stands before it. Nothing is deferred: what a node does not do within
+limits.inline_budget ends as partial or failed.")]
+pub struct RespondArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// One event, a list of events, or one a line, as JSON; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+    /// Print the outcomes and publish nothing; needs no Kafka
+    #[arg(long)]
+    no_publish: bool,
+    /// Look and say what would be cut
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How long the brokers may take to acknowledge.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The command.
+pub async fn run(args: &RespondArgs) -> Exit {
+    let mut config = match super::load(&args.config) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    config.dry_run |= args.dry_run;
+    let bytes = match read(&args.event) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            eprintln!("severance: {}: {error}", args.event.display());
+            return Exit::Usage;
+        }
+    };
+    if !args.no_publish {
+        let faults = kafka_client::validate(&config.kafka);
+        if !faults.is_empty() {
+            faults.iter().for_each(|fault| eprintln!("severance: kafka.properties: {fault}"));
+            return Exit::Usage;
+        }
+    }
+    let responder = match Responder::new(config, Arc::new(Timestamp::now)).await {
+        Ok(responder) => responder,
+        Err(error) => {
+            eprintln!("severance: {error}");
+            return Exit::Usage;
+        }
+    };
+    responder.warm_up().await;
+    let batch = Batch {
+        id: Uuid::now_v7(),
+        records: records(&bytes),
+        fresh: Default::default(),
+        received_at: Timestamp::now(),
+        claim: Claim::default(),
+    };
+    let messages = responder.pipeline.handle(batch).await.messages;
+    let mut exit = Exit::Done;
+    for message in &messages {
+        if let Message::Outcome(outcome) = message {
+            exit = exit.max(exit_of(outcome.data.status));
+            if let Err(error) = print(&message.encode(Form::Full)) {
+                eprintln!("severance: cannot write: {error}");
+                exit = exit.max(Exit::OurFault);
+            }
+        }
+    }
+    match args.no_publish {
+        true => exit,
+        false => exit.max(publish(&responder.kafka, &messages)),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if path.as_os_str() != "-" {
+        return std::fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+}
+
+/// One record an event. What is no JSON stays one record: an outcome says what is wrong with it.
+fn records(bytes: &[u8]) -> Vec<Record> {
+    let record = |value: Vec<u8>| Record {
+        key: None,
+        value: Some(value),
+        headers: vec![Header {
+            name: "content-type".to_owned(),
+            value: Some(b"application/cloudevents+json".to_vec()),
+        }],
+        origin: Origin::Local,
+    };
+    let mut values = Vec::new();
+    for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>() {
+        match value {
+            Ok(Value::Array(list)) => values.extend(list),
+            Ok(value) => values.push(value),
+            Err(_) => return vec![record(bytes.to_vec())],
+        }
+    }
+    match values.is_empty() {
+        true => vec![record(bytes.to_vec())],
+        false => values.into_iter().map(|value| record(value.to_string().into_bytes())).collect(),
+    }
+}
+
+fn print(encoded: &Encoded) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(encoded.value.as_deref().unwrap_or_default())?;
+    out.write_all(b"\n")
+}
+
+/// With a plain producer: beside a running service of the same configuration it fences nothing.
+fn publish(kafka: &Kafka, messages: &[Message]) -> Exit {
+    let most = kafka_client::message_max_bytes(kafka);
+    let sized = |message: &Message| match message.encode(Form::Full) {
+        full if full.size() <= most => full,
+        _ => message.encode(Form::Minimal),
+    };
+    let topic: Arc<str> = kafka.outcomes.as_str().into();
+    let records: Vec<(Arc<str>, Encoded)> = messages
+        .iter()
+        .filter(|message| matches!(message, Message::Outcome(_)))
+        .map(|message| (topic.clone(), sized(message)))
+        .collect();
+    let sender = match Sender::new(kafka) {
+        Ok(sender) => sender,
+        Err(error) => {
+            eprintln!("severance: {error}");
+            return Exit::Usage;
+        }
+    };
+    // It ends with this command, so nobody else waits while it blocks.
+    let answers = tokio::task::block_in_place(|| sender.send(&records, PATIENCE));
+    let mut exit = Exit::Done;
+    for reason in answers.into_iter().filter_map(Result::err) {
+        eprintln!("severance: an outcome is not published: {reason}");
+        exit = Exit::Failed;
+    }
+    exit
+}
+
+/// The exit code of one outcome; of several the highest counts.
+pub(super) fn exit_of(status: Status) -> Exit {
+    match status {
+        Status::Terminated
+        | Status::Simulated
+        | Status::Acknowledged
+        | Status::Released
+        | Status::Superseded
+        | Status::Cancelled
+        | Status::Duplicate => Exit::Done,
+        Status::NothingFound | Status::NoRule => Exit::NothingFound,
+        Status::Partial | Status::Deferred | Status::Holding => Exit::Partial,
+        Status::Refused | Status::Expired | Status::AwaitingApproval => Exit::Refused,
+        Status::Failed | Status::Unsupported => Exit::Failed,
+        Status::Undecodable => Exit::Undecodable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(bytes: &str) -> Vec<String> {
+        let text = |record: Record| String::from_utf8(record.value.unwrap()).unwrap();
+        records(bytes.as_bytes()).into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn one_event_a_list_and_one_a_line_are_all_read_and_what_is_no_json_is_kept() {
+        assert_eq!(texts(r#"{"id":"1"}"#), [r#"{"id":"1"}"#]);
+        assert_eq!(texts(r#"[{"id":"1"}, {"id":"2"}]"#), [r#"{"id":"1"}"#, r#"{"id":"2"}"#]);
+        assert_eq!(texts("{\"id\":\"1\"}\n{\"id\":\"2\"}\n").len(), 2);
+        assert_eq!(texts("no json"), ["no json"]);
+        assert_eq!(texts(""), [""]);
+    }
+}
