@@ -42,6 +42,11 @@ impl Patterns {
         Self::chunks(principals.iter().map(|principal| Pattern::Uid(principal.digest())))
     }
 
+    /// One pattern a session, in as many commands as are needed; none for no session.
+    pub fn of_sessions(sessions: impl IntoIterator<Item = SessionId>) -> Vec<Self> {
+        Self::chunks(sessions.into_iter().map(Pattern::Lsid))
+    }
+
     /// As many non-empty lists as are needed; none for no pattern.
     pub fn chunks(patterns: impl IntoIterator<Item = Pattern>) -> Vec<Self> {
         let all: Vec<Pattern> = patterns.into_iter().collect();

@@ -174,8 +174,13 @@ pub(super) fn add(survey: &mut Survey, row: Row) {
                 connection: row.connection_id.unwrap_or_default(),
                 opid: row.opid_text(),
             };
-            let began = row.operation_began();
-            survey.seen.push(row.seen(identity, Kind::Operation, session, began));
+            let part_of = row.part_of(session);
+            let began = match &part_of {
+                Some((_, began)) => Some(*began),
+                None => row.operation_began(),
+            };
+            let seen = row.seen(identity, Kind::Operation, session, began);
+            survey.seen.push(Seen { part_of: part_of.map(|(whole, _)| whole), ..seen });
         }
         ("op", _) => survey.idle.push(IdleConnection { address: address(row.client()), users: row.users() }),
         _ => {}
@@ -212,6 +217,21 @@ impl Row {
         now.checked_sub(SignedDuration::from_micros(self.microsecs_running?)).ok()
     }
 
+    /// The open cursor or transaction of which the operation is a step, and when that began.
+    fn part_of(&self, session: Option<SessionId>) -> Option<(Identity, Timestamp)> {
+        let transaction = self.transaction.as_ref().and_then(|transaction| {
+            let session = session?;
+            let number = transaction.parameters.as_ref()?.txn_number?;
+            let began = transaction.start_wall_clock_time.as_deref()?.parse().ok()?;
+            Some((Identity::Transaction { session, number }, began))
+        });
+        let cursor = || {
+            let cursor = self.cursor.as_ref()?;
+            Some((Identity::Cursor(cursor.cursor_id?), instant(cursor.created_date?)?))
+        };
+        transaction.or_else(cursor)
+    }
+
     fn seen(
         &self,
         identity: Identity,
@@ -222,7 +242,8 @@ impl Row {
         let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
         Seen {
             identity,
-            uid: session.map(|session| session.uid),
+            part_of: None,
+            session,
             users: self.users(),
             strangers: self.users().len() < self.effective_users.len(),
             began,
@@ -264,6 +285,23 @@ mod tests {
         let mut survey = Survey::default();
         add(&mut survey, bson::deserialize_from_document(row).unwrap());
         survey
+    }
+
+    /// Read all the time, it is never idle when one looks; its requests are all younger than the kill.
+    #[test]
+    fn a_request_for_more_of_a_cursor_began_when_the_cursor_did() {
+        let created: Timestamp = "2026-11-25T01:00:00Z".parse().unwrap();
+        let row = |cursor: Document| {
+            doc! {
+                "type": "op", "active": true, "opid": 1, "connectionId": 2_i64, "cursor": cursor,
+                "currentOpTime": "2026-11-25T02:00:00.000+00:00", "microsecs_running": 1_000_i64,
+            }
+        };
+        let date = bson::DateTime::from_millis(created.as_millisecond());
+        let step = look(row(doc! {"cursorId": 7_i64, "createdDate": date})).seen.remove(0);
+        assert_eq!((step.part_of, step.began), (Some(Identity::Cursor(7)), Some(created)));
+        let first = look(row(doc! {})).seen.remove(0);
+        assert_eq!((first.part_of, first.began > Some(created)), (None, true));
     }
 
     #[test]

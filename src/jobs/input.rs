@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Filed, Heard, Job, Limits, State, Work};
-use crate::{case::CaseId, terminate::PrincipalReport};
+use crate::{
+    case::CaseId,
+    terminate::{Hunted, PrincipalReport},
+};
 
 /// Group metadata that was taken where an assignment was heard: the edge keeps the metadata, the
 /// protocol this number of it. A later assignment has a greater number.
@@ -100,6 +103,18 @@ pub enum Attempted {
         /// What the clusters know of those who were named.
         principals: Vec<PrincipalReport>,
     },
+}
+
+impl Attempted {
+    /// What came of a hunt.
+    pub fn of(hunted: Option<Hunted>) -> Self {
+        match hunted {
+            None => Self::NotBegun,
+            Some(Hunted { termination, stopped: _ }) => {
+                Self::Tried { work: Work::begin(&termination), principals: termination.principals }
+            }
+        }
+    }
 }
 
 /// How a transaction ended.

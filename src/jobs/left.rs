@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     pattern::SessionId,
     principal::Digest,
-    terminate::{member::ProcessId, survey::Identity},
+    terminate::{Remains, member::ProcessId, survey::Identity},
 };
 
 /// What tells leftovers from what returned, on one node.
@@ -16,7 +16,9 @@ use crate::{
 pub struct Left {
     /// Which server process it was; if another answers, whatever ran is gone.
     pub process: Option<Process>,
-    /// When the kill was acknowledged, at the latest, by the node's clock; `null` where it never was.
+    /// What began later, by the node's clock, has returned: when the kill was acknowledged, at the
+    /// latest; on a node that acknowledged none and was hunted since, when the case was first tried
+    /// there. `null` before that.
     pub killed_at: Option<Timestamp>,
     /// What was seen before the kill and may still be there.
     pub leftovers: Vec<Leftover>,
@@ -32,6 +34,31 @@ pub struct Process(pub String);
 impl From<&ProcessId> for Process {
     fn from(id: &ProcessId) -> Self {
         Self(id.0.clone())
+    }
+}
+
+impl From<&Remains> for Left {
+    fn from(remains: &Remains) -> Self {
+        let Remains { process, killed_at, leftovers, truncated } = remains;
+        Self {
+            process: process.as_ref().map(Process::from),
+            killed_at: *killed_at,
+            leftovers: leftovers.iter().map(Leftover::from).collect(),
+            truncated: *truncated,
+        }
+    }
+}
+
+/// What cannot be was refused when the job was read.
+impl From<&Left> for Remains {
+    fn from(left: &Left) -> Self {
+        let Left { process, killed_at, leftovers, truncated } = left;
+        Self {
+            process: process.as_ref().map(|process| ProcessId(process.0.clone())),
+            killed_at: *killed_at,
+            leftovers: leftovers.iter().filter_map(Leftover::identity).collect(),
+            truncated: *truncated,
+        }
     }
 }
 

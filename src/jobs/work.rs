@@ -8,11 +8,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::{Left, Leftover};
+use super::{Job, Left, Leftover};
 use crate::{
     report::Cumulative,
-    terminate::{ClusterReport, NodeError, NodeReport, tally},
+    terminate::{
+        ClusterRemains, ClusterReport, Hunt, NodeError, NodeReport, Remains, Termination,
+        hunt::{ClusterHunt, NodeHunt},
+        tally,
+    },
 };
 
 /// Longest text of an error that is kept between attempts, in characters.
@@ -54,6 +59,16 @@ pub struct NodeWork {
 }
 
 impl Work {
+    /// What a batch, or an attempt, has done and has left. A plan that was only looked at leaves
+    /// no work.
+    pub fn begin(termination: &Termination) -> Self {
+        let clusters = termination.remains.iter().filter_map(|remains| {
+            let report = termination.clusters.iter().find(|report| report.name == remains.name)?;
+            Some(ClusterWork::begin(report, remains))
+        });
+        Self(clusters.collect())
+    }
+
     /// Whether another attempt would have nothing to hunt.
     pub fn is_done(&self) -> bool {
         self.0.iter().all(ClusterWork::is_done)
@@ -99,7 +114,48 @@ impl Work {
     }
 }
 
+impl Job {
+    /// What an attempt hunts, on the clusters where something is left.
+    pub fn hunt(&self, attempt: Uuid) -> Hunt {
+        let left = self.work.0.iter().filter(|cluster| !cluster.is_done());
+        Hunt {
+            case: self.case_id,
+            attempt,
+            principals: self.principals.targets().clone(),
+            clusters: left.map(ClusterWork::hunt).collect(),
+        }
+    }
+}
+
 impl ClusterWork {
+    fn begin(report: &ClusterReport, remains: &ClusterRemains) -> Self {
+        let left = |node: &NodeReport| {
+            let (_, remains) = remains.nodes.iter().find(|(host, _)| *host == node.host)?;
+            remains.as_ref().map(Left::from)
+        };
+        Self {
+            name: report.name.clone(),
+            complete: remains.complete,
+            asked_at: remains.asked_at,
+            nodes: report
+                .nodes
+                .iter()
+                .map(|node| NodeWork { report: node.clone(), left: left(node) })
+                .collect(),
+            errors: report.errors.clone(),
+        }
+    }
+
+    fn hunt(&self) -> ClusterHunt {
+        let node = |node: &NodeWork| NodeHunt {
+            host: node.report.host.clone(),
+            remains: node.left.as_ref().map(Remains::from),
+            counted: node.report.found.is_some(),
+        };
+        let nodes = self.nodes.iter().map(node).collect();
+        ClusterHunt { name: self.name.clone(), asked_at: self.asked_at, nodes }
+    }
+
     /// Whether another attempt would have nothing to hunt here.
     pub fn is_done(&self) -> bool {
         self.complete && self.nodes.iter().all(|node| node.left.is_none())

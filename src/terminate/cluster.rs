@@ -7,14 +7,18 @@ use std::{
 };
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{
     ClusterReport, ErrorClass, Known, Near, NodeError, NodeReport,
     circuit::Circuits,
-    cut::{self, NodeRun, Pace},
+    cut,
     member::{Cluster, Discovery, Member},
+    node::NodeRun,
     order::Order,
+    pace::Pace,
+    remains::{ClusterRemains, Remains},
     tally,
 };
 use crate::{principal::Principal, telemetry::events::NodeUnreachable};
@@ -23,6 +27,8 @@ use crate::{principal::Principal, telemetry::events::NodeUnreachable};
 pub struct ClusterRun {
     /// By case, in the order's order.
     pub reports: Vec<ClusterReport>,
+    /// Likewise, where it was cut, what is left of them.
+    pub remains: Vec<ClusterRemains>,
     /// What the cluster knows of those who were named.
     pub known: HashMap<Principal, (Known, Vec<Near>)>,
 }
@@ -41,6 +47,7 @@ pub async fn run<C: Cluster>(
             false => cut::cut(&member, order, pace, circuits).await,
         }
     };
+    let asked_at = Timestamp::now();
     let known = cluster.known();
     let (mut runs, discovery) = tokio::join!(
         join_all(known.iter().cloned().map(on)),
@@ -57,19 +64,29 @@ pub async fn run<C: Cluster>(
             runs.extend(join_all(new.map(on)).await);
         }
         Ok(Err(error)) => errors.push(error),
-        Err(_) => errors.push(NodeError {
-            class: ErrorClass::Transient,
-            code: None,
-            node: cluster.name().to_string(),
-            message: "no member told who is in the cluster within limits.inline_budget".to_owned(),
-        }),
+        Err(_) => errors.push(nobody_told(cluster.name())),
     }
     runs.sort_by(|a, b| a.host.cmp(&b.host));
     for run in runs.iter().filter(|run| run.was_not_reached()) {
         NodeUnreachable { cluster: cluster.name(), node: &run.host }.emit();
     }
     let known = known_principals(cluster, order, &runs, pace).await;
-    ClusterRun { reports: reports(cluster, order, &runs, &errors, pace), known }
+    let reports = reports(cluster, order, &runs, &errors, pace);
+    let remains = match simulated {
+        true => Vec::new(),
+        false => remains(&reports, &runs, order, asked_at),
+    };
+    ClusterRun { reports, remains, known }
+}
+
+/// Who is in the cluster was asked, and not answered in time.
+pub(super) fn nobody_told(cluster: &str) -> NodeError {
+    NodeError {
+        class: ErrorClass::Transient,
+        code: None,
+        node: cluster.to_owned(),
+        message: "no member told who is in the cluster within limits.inline_budget".to_owned(),
+    }
 }
 
 fn reports<C: Cluster>(
@@ -96,8 +113,27 @@ fn reports<C: Cluster>(
         .collect()
 }
 
+fn remains(
+    reports: &[ClusterReport],
+    runs: &[NodeRun],
+    order: &Order,
+    asked_at: Timestamp,
+) -> Vec<ClusterRemains> {
+    let of_case = |(index, report): (usize, &ClusterReport)| ClusterRemains {
+        name: report.name.clone(),
+        complete: report.errors.is_empty(),
+        asked_at,
+        nodes: runs
+            .iter()
+            .zip(&report.nodes)
+            .map(|(run, node)| (run.host.clone(), Remains::after_cut(run, node, order, index)))
+            .collect(),
+    };
+    reports.iter().enumerate().map(of_case).collect()
+}
+
 /// Who was seen is known; the others are looked up.
-async fn known_principals<C: Cluster>(
+pub(super) async fn known_principals<C: Cluster>(
     cluster: &C,
     order: &Order,
     runs: &[NodeRun],

@@ -3,28 +3,26 @@
 //! The look never delays the kill by more than `evidence_wait`. Only what the check shows counts:
 //! the server's "ok" to a kill says nothing about what was killed.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     ErrorClass, NodeError,
     circuit::Circuits,
-    member::{Hello, Member, ProcessId},
+    member::Member,
+    node::{NodeRun, check_authorization},
     order::Order,
+    pace::{Pace, Tries, pause},
     retry::Delays,
     survey::Identity,
-    watch::{Next, Watch, needs_kill_op},
+    watch::{Next, needs_kill_op},
 };
 use crate::{
     fault_point::{self, Place},
     pattern::Patterns,
-    telemetry::{events::KillRetried, step},
+    telemetry::step,
 };
 
 /// After a clean check that followed a cut, look once more: a client that comes back needs a
@@ -34,124 +32,8 @@ const SETTLE: Duration = Duration::from_millis(10);
 const SETTLE_LOOKS: u32 = 8;
 const LONGEST_SETTLE: Duration = Duration::from_millis(250);
 /// A killed operation ends within 2 to 3 ms, under load within 300 (measured).
-const FIRST_LOOK_AGAIN: Duration = Duration::from_millis(2);
-const LONGEST_LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// Between two attempts on a member that did not answer.
-const FIRST_RETRY: Duration = Duration::from_millis(10);
-const LONGEST_RETRY: Duration = Duration::from_millis(300);
-/// Most errors that are kept of one member.
-const MAX_ERRORS: usize = 10;
-
-/// How long a batch may take on a member, and how it looks.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// For everything on one member, retries included.
-    pub inline_budget: Duration,
-    /// How long the kill waits for the look before it.
-    pub evidence_wait: Duration,
-    /// Most entries of a list of one member.
-    pub max_items: usize,
-    /// How often what came back is cut again.
-    pub verify_rounds: u32,
-}
-
-/// What happened on one member.
-#[derive(Debug)]
-pub struct NodeRun {
-    /// As the replica set's configuration names it.
-    pub host: String,
-    /// Its role, in the outcome's words.
-    pub role: String,
-    /// What the looks showed.
-    pub watch: Watch,
-    /// Only looked at, by intention.
-    pub simulated: bool,
-    /// The last look is later than everything that was done.
-    pub verified: bool,
-    /// It does not show everything that has to be seen.
-    pub sees_all: bool,
-    /// Another process answered than at first.
-    pub restarted: bool,
-    /// It cannot do this.
-    pub unsupported: bool,
-    /// By index of the order's parts why the kill failed for them.
-    pub blamed: HashMap<usize, NodeError>,
-    /// How often it was asked to kill.
-    pub attempts: u32,
-    /// What went wrong, in order.
-    pub errors: Vec<NodeError>,
-    /// When the look before the kill was back.
-    pub before_at: Option<Timestamp>,
-    /// When the first kill was acknowledged.
-    pub killed_at: Option<Timestamp>,
-    /// When the last look was back.
-    pub verified_at: Option<Timestamp>,
-    process: Option<ProcessId>,
-    /// Operations that we may not end; asking again would end the same.
-    beyond_us: HashSet<Identity>,
-}
-
-impl NodeRun {
-    fn new<M: Member>(member: &M, simulated: bool) -> Self {
-        Self {
-            host: member.host().to_owned(),
-            role: member.role(),
-            watch: Watch::default(),
-            simulated,
-            verified: false,
-            sees_all: member.sees_all(),
-            restarted: false,
-            unsupported: false,
-            blamed: HashMap::new(),
-            attempts: 0,
-            errors: Vec::new(),
-            before_at: None,
-            killed_at: None,
-            verified_at: None,
-            process: None,
-            beyond_us: HashSet::new(),
-        }
-    }
-
-    /// Neither a kill nor a check came back from it.
-    pub fn was_not_reached(&self) -> bool {
-        !self.verified && self.killed_at.is_none() && self.blamed.is_empty() && !self.unsupported
-    }
-
-    fn note(&mut self, error: NodeError) {
-        self.unsupported |= error.class == ErrorClass::Unsupported;
-        if self.errors.len() < MAX_ERRORS && !self.errors.contains(&error) {
-            self.errors.push(error);
-        }
-    }
-
-    fn blame(&mut self, index: usize, error: NodeError) {
-        self.unsupported |= error.class == ErrorClass::Unsupported;
-        self.blamed.insert(index, error);
-    }
-
-    /// What the last look asks for, beside what failed for good.
-    fn next(&self, order: &Order) -> Next {
-        self.watch.next(|seen| {
-            !self.beyond_us.contains(&seen.identity)
-                && (self.blamed.is_empty()
-                    || order.owners(seen).iter().any(|index| !self.blamed.contains_key(index)))
-        })
-    }
-
-    /// Another process than before: what ran there is gone.
-    fn meet(&mut self, hello: &Hello) {
-        match &self.process {
-            Some(known) if *known != hello.process => {
-                tracing::warn!(node = self.host, "node restarted in the middle of a kill");
-                self.restarted = true;
-                self.watch.restarted();
-            }
-            Some(_) | None => {}
-        }
-        self.process = Some(hello.process.clone());
-    }
-}
+pub(super) const FIRST_LOOK_AGAIN: Duration = Duration::from_millis(2);
+pub(super) const LONGEST_LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Cuts on one member whatever the order names, with retries, within the budget.
 pub async fn cut<M: Member>(member: &Arc<M>, order: &Order, pace: &Pace, circuits: &Circuits) -> NodeRun {
@@ -172,43 +54,23 @@ async fn run<M: Member>(
 ) -> NodeRun {
     let mut run = NodeRun::new(&**member, simulated);
     if circuits.is_open(member.host()) {
-        run.note(transient(&run.host, "not asked: it used up an earlier budget and has not answered since"));
+        run.note_not_asked();
         return run;
     }
-    let deadline = Instant::now() + pace.inline_budget;
-    let mut delays = Delays::between(FIRST_RETRY, LONGEST_RETRY);
+    let mut tries = Tries::within(pace.inline_budget);
     loop {
-        let mut attempt = Attempt { member: &**member, order, pace, deadline, run: &mut run };
+        let mut attempt = Attempt { member: &**member, order, pace, deadline: tries.deadline, run: &mut run };
         let ended = if simulated {
-            timeout_at(deadline, attempt.look_only()).await
+            timeout_at(tries.deadline, attempt.look_only()).await
         } else {
-            timeout_at(deadline, attempt.cut()).await
+            timeout_at(tries.deadline, attempt.cut()).await
         };
-        let again_at = Instant::now() + delays.next_delay();
-        match ended {
-            Ok(Ok(())) => break,
-            Ok(Err(error)) => {
-                let class = error.class;
-                run.note(error);
-                if class != ErrorClass::Transient {
-                    break;
-                }
-            }
-            Err(_) => run.note(transient(&run.host, "no answer within limits.inline_budget")),
-        }
-        if again_at >= deadline {
-            circuits.trip(member.clone());
+        if tries.are_over(ended, member, &mut run, circuits).await {
             break;
         }
-        tokio::time::sleep_until(again_at).await;
-        KillRetried { node: member.host() }.emit();
     }
     run.role = member.role();
     run
-}
-
-fn transient(host: &str, message: &str) -> NodeError {
-    NodeError { class: ErrorClass::Transient, code: None, node: host.to_owned(), message: message.to_owned() }
 }
 
 /// One try on one member. What it learns stays in the run, however it ends.
@@ -226,7 +88,7 @@ impl<M: Member> Attempt<'_, M> {
             tokio::join!(self.member.hello(), self.member.survey(self.order.principals(), true));
         let hello = hello?;
         let survey = survey?;
-        self.check_authorization(&hello).await?;
+        check_authorization(self.member, &hello).await?;
         self.run.watch.before(self.order, survey);
         self.run.before_at = Some(Timestamp::now());
         self.run.verified = true;
@@ -369,7 +231,7 @@ impl<M: Member> Attempt<'_, M> {
                 Next::Nothing | Next::Ending if settled || !self.run.watch.found_anything() => return Ok(()),
                 Next::Nothing | Next::Ending => {
                     settled = true;
-                    if !self.pause(settle).await {
+                    if !pause(settle, self.deadline).await {
                         return Ok(());
                     }
                 }
@@ -381,7 +243,7 @@ impl<M: Member> Attempt<'_, M> {
                 }
                 Next::Kill if self.run.watch.left().is_empty() => return Ok(()),
                 Next::Kill | Next::Wait => {
-                    if !self.pause(delays.next_delay()).await {
+                    if !pause(delays.next_delay(), self.deadline).await {
                         return Ok(());
                     }
                 }
@@ -396,7 +258,7 @@ impl<M: Member> Attempt<'_, M> {
         let hello = hello?;
         self.run.meet(&hello);
         let survey = survey?;
-        self.check_authorization(&hello).await?;
+        check_authorization(self.member, &hello).await?;
         if let Some(killed_at) = self.run.killed_at {
             self.run.watch.acknowledged(hello.at_latest(killed_at));
         }
@@ -404,31 +266,5 @@ impl<M: Member> Attempt<'_, M> {
         self.run.verified = true;
         self.run.verified_at = Some(Timestamp::now());
         Ok(self.run.next(self.order))
-    }
-
-    async fn check_authorization(&mut self, hello: &Hello) -> Result<(), NodeError> {
-        if self.member.enforces_authorization(&hello.process).await? {
-            return Ok(());
-        }
-        Err(NodeError {
-            class: ErrorClass::Unsupported,
-            code: None,
-            node: self.run.host.clone(),
-            message:
-                "authorization is off: every session there has the same owner, so nobody can be told apart; \
-                      start mongod with --auth or a keyfile"
-                    .to_owned(),
-        })
-    }
-
-    /// Waits, unless the budget would be over by then.
-    async fn pause(&self, delay: Duration) -> bool {
-        /// What is kept of the budget for one more look.
-        const RESERVE: Duration = Duration::from_millis(50);
-        if Instant::now() + delay + RESERVE >= self.deadline {
-            return false;
-        }
-        sleep(delay).await;
-        true
     }
 }

@@ -3,13 +3,17 @@
 //! The plans of a batch are merged per cluster ([`order`]); a cluster's members are worked on at
 //! once ([`cluster`]), each by the sequence in [`cut`]: look, kill, end what has no session,
 //! check. What the looks mean is decided by the pure [`watch`], what the outcome says by the pure
-//! [`tally`]. Who really asks the servers comes in from the edge ([`member`]).
+//! [`tally`], what a later attempt has to go on by the pure [`remains`]; that attempt is a [`hunt`]. Who really asks the servers comes in from the edge ([`member`]).
 
 pub mod circuit;
 pub mod cluster;
 pub mod cut;
+pub mod hunt;
 pub mod member;
+pub mod node;
 pub mod order;
+mod pace;
+pub mod remains;
 pub mod retry;
 pub mod survey;
 pub mod tally;
@@ -24,15 +28,17 @@ use uuid::Uuid;
 use crate::{
     case::CaseId,
     decide::{Case, Decided, Decision, Plan},
-    principal::Principal,
+    principal::{Principal, Principals},
     telemetry::step,
 };
 
-use circuit::Circuits;
+use circuit::{Circuits, Closed, Closings};
 use cluster::ClusterRun;
-pub use cut::Pace;
+pub use hunt::{Hunt, Hunted};
 use member::Cluster;
 use order::{Order, Part};
+pub use pace::Pace;
+pub use remains::{ClusterRemains, Remains};
 pub use termination::{
     ClusterReport, ClusterStatus, ErrorClass, Evidence, IdleClient, Kind, Known, Near, NodeError, NodeReport,
     NodeStatus, PrincipalReport, Termination,
@@ -51,19 +57,27 @@ pub struct Terminated {
 pub struct Terminator<C> {
     clusters: Vec<Arc<C>>,
     circuits: HashMap<Arc<str>, Circuits>,
+    closings: Closings,
     pace: Pace,
 }
 
 impl<C: Cluster> Terminator<C> {
     /// For these clusters.
     pub fn new(clusters: Vec<Arc<C>>, pace: Pace) -> Self {
-        let circuits = clusters.iter().map(|cluster| (cluster.name().clone(), Circuits::default())).collect();
-        Self { clusters, circuits, pace }
+        let closings = Closings::default();
+        let of = |name: &Arc<str>| Circuits::of(name.clone(), closings.clone());
+        let circuits = clusters.iter().map(|cluster| (cluster.name().clone(), of(cluster.name()))).collect();
+        Self { clusters, circuits, closings, pace }
     }
 
     /// The clusters.
     pub fn clusters(&self) -> &[Arc<C>] {
         &self.clusters
+    }
+
+    /// Hears from now on in which clusters a member answers again that was not waited for.
+    pub fn circuits_closed(&self) -> Closed {
+        self.closings.hear()
     }
 
     /// Carries out a batch: what is to be cut as one merged order a cluster, and beside it each
@@ -85,9 +99,11 @@ impl<C: Cluster> Terminator<C> {
 
         let mut found: HashMap<CaseId, Found> = HashMap::new();
         for (order, run) in runs.into_iter().flatten() {
+            let mut remains = run.remains.into_iter();
             for (index, (part, report)) in order.parts().iter().zip(run.reports).enumerate() {
                 let entry = found.entry(part.case).or_default();
                 entry.clusters.push(report);
+                entry.remains.extend(remains.next());
                 entry.cut_by = entry.cut_by.or(order.cut_by(index));
                 for principal in &part.principals {
                     if let Some((known, near)) = run.known.get(principal) {
@@ -123,6 +139,7 @@ fn part(plan: &Plan) -> Part {
 #[derive(Default)]
 struct Found {
     clusters: Vec<ClusterReport>,
+    remains: Vec<ClusterRemains>,
     known: HashMap<Principal, (Known, Vec<Near>)>,
     cut_by: Option<CaseId>,
 }
@@ -139,6 +156,13 @@ impl Found {
             entry.1.clear();
         }
     }
+
+    fn reports_on(&self, principals: &Principals) -> impl Iterator<Item = PrincipalReport> {
+        principals.iter().map(|principal| {
+            let (known, near) = self.known.get(principal).cloned().unwrap_or((Known::Unknown, Vec::new()));
+            report_on(principal, known, near)
+        })
+    }
 }
 
 fn terminated(decided: Decided, found: &mut HashMap<CaseId, Found>) -> Terminated {
@@ -147,18 +171,11 @@ fn terminated(decided: Decided, found: &mut HashMap<CaseId, Found>) -> Terminate
             let mut of_case = found.remove(&plan.case).unwrap_or_default();
             let order = |name: &Arc<str>| plan.clusters.iter().position(|cluster| cluster == name);
             of_case.clusters.sort_by_key(|report| order(&report.name));
-            let principals = plan
-                .target
-                .principals()
-                .iter()
-                .map(|principal| {
-                    let (known, near) =
-                        of_case.known.remove(principal).unwrap_or((Known::Unknown, Vec::new()));
-                    report_on(principal, known, near)
-                })
-                .chain(spared(&decided.case))
-                .collect();
-            Some(Termination { clusters: of_case.clusters, principals, cut_by: of_case.cut_by })
+            of_case.remains.sort_by_key(|remains| order(&remains.name));
+            let principals = of_case.reports_on(plan.target.principals()).chain(spared(&decided.case));
+            let principals = principals.collect();
+            let Found { clusters, remains, known: _, cut_by } = of_case;
+            Some(Termination { clusters, principals, cut_by, remains })
         }
         Decision::Refuse { .. }
         | Decision::Expired { .. }

@@ -104,7 +104,7 @@ impl Order {
 
     /// Whether the kill by user reaches it.
     pub fn reaches(&self, seen: &Seen) -> bool {
-        seen.uid.is_some_and(|uid| self.wanted_by.contains_key(&uid))
+        seen.uid().is_some_and(|uid| self.wanted_by.contains_key(&uid))
     }
 
     /// Whether it belongs to nobody but those who are named.
@@ -116,7 +116,7 @@ impl Order {
 
     /// The cases that it belongs to.
     pub fn owners(&self, seen: &Seen) -> Vec<usize> {
-        let by_session = seen.uid.iter().flat_map(|uid| self.parts_owning(uid));
+        let by_session = seen.uid().into_iter().flat_map(|uid| self.parts_owning(&uid));
         let by_user = seen.users.iter().flat_map(|user| self.parts_naming(user));
         let mut owners: Vec<_> = by_session.chain(by_user).copied().collect();
         owners.sort_unstable();
@@ -130,7 +130,7 @@ impl Order {
             .iter()
             .find_map(|user| self.digests.get_key_value(user).map(|(principal, _)| principal))
             .or_else(|| {
-                let uid = seen.uid?;
+                let uid = seen.uid()?;
                 let part = self.parts.get(*self.parts_owning(&uid).first()?)?;
                 part.principals.iter().find(|principal| self.digests.get(*principal) == Some(&uid))
             })

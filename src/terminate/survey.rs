@@ -34,13 +34,17 @@ pub enum Identity {
 pub struct Seen {
     /// Which it is.
     pub identity: Identity,
-    /// The owner of its session, if it has one.
-    pub uid: Option<Digest>,
+    /// Of an operation the cursor or transaction of which it is a step: that is what began, and
+    /// what is found again in the next look.
+    pub part_of: Option<Identity>,
+    /// Its session, if it has one.
+    pub session: Option<SessionId>,
     /// Under whose rights it runs, as far as the server says: operations only.
     pub users: Vec<Principal>,
     /// It also runs under somebody whose name we cannot hold: never ours alone.
     pub strangers: bool,
-    /// When it began by the member's clock; `None` where the server does not say.
+    /// When it, or what it is a part of, began by the member's clock; `None` where the server does
+    /// not say.
     pub began: Option<Timestamp>,
     /// Killed, and not gone yet.
     pub pending: bool,
@@ -49,6 +53,16 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The owner of its session, if it has one.
+    pub fn uid(&self) -> Option<Digest> {
+        self.session.map(|session| session.uid)
+    }
+
+    /// What it is a part of, or itself.
+    pub fn whole(&self) -> &Identity {
+        self.part_of.as_ref().unwrap_or(&self.identity)
+    }
+
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.evidence.kind

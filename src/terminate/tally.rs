@@ -2,7 +2,7 @@
 //! Pure.
 
 use super::{
-    ClusterStatus, Evidence, IdleClient, NodeReport, NodeStatus, cut::NodeRun, order::Order, survey::Seen,
+    ClusterStatus, Evidence, IdleClient, NodeReport, NodeStatus, node::NodeRun, order::Order, survey::Seen,
 };
 
 /// Each case's own view of one member, in the order's order.
@@ -17,9 +17,9 @@ pub fn node_reports(run: &NodeRun, order: &Order, max_items: usize) -> Vec<NodeR
         }
     };
     if let Some(found) = watch.found() {
-        let left: std::collections::HashSet<_> = watch.left().iter().map(|seen| &seen.identity).collect();
+        let left: std::collections::HashSet<_> = watch.left().iter().map(Seen::whole).collect();
         for seen in found {
-            let gone = !run.simulated && run.verified && !left.contains(&seen.identity);
+            let gone = !run.simulated && run.verified && !left.contains(seen.whole());
             each(seen, &mut |report| {
                 report.found = report.found.map(|found| found + 1);
                 report.killed = report.killed.map(|killed| killed + u64::from(gone));
@@ -99,7 +99,7 @@ fn node_status(run: &NodeRun, report: &NodeReport, index: usize) -> NodeStatus {
     }
 }
 
-fn add_evidence(report: &mut NodeReport, order: &Order, seen: &Seen, max_items: usize) {
+pub(super) fn add_evidence(report: &mut NodeReport, order: &Order, seen: &Seen, max_items: usize) {
     if report.evidence.len() >= max_items {
         report.truncated = true;
         return;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::remains::ClusterRemains;
 use crate::{
     case::{CaseId, SparedBecause},
     principal::Principal,
@@ -22,6 +23,8 @@ pub struct Termination {
     pub principals: Vec<PrincipalReport>,
     /// An earlier case of the same batch that named the same principals and did the cutting.
     pub cut_by: Option<CaseId>,
+    /// What another attempt would hunt, by cluster; nothing of a plan that was only looked at.
+    pub remains: Vec<ClusterRemains>,
 }
 
 /// What is known of one principal who was named.

@@ -30,7 +30,23 @@ pub struct Watch {
     doubtful: HashMap<Identity, Seen>,
     /// Seen by any look; by principal's name, to know who exists.
     alive: HashSet<Principal>,
+    /// What returned is none of its business: a later hunt.
+    resumed: bool,
+    /// There was a look after the kill.
+    looked: bool,
+    /// What to think of a thing that is not known and of which the server does not say when it began.
+    unsaid: Unsaid,
     latest: Latest,
+}
+
+/// Whose beginning the server does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsaid {
+    /// Is left over: in doubt the kill is said not to have worked.
+    #[default]
+    Left,
+    /// Has returned: everything that was there is known.
+    Returned,
 }
 
 /// The last look.
@@ -57,6 +73,11 @@ pub enum Next {
 }
 
 impl Watch {
+    /// For a later hunt: what is left by identity, and since when things have returned.
+    pub fn resumed(known: impl IntoIterator<Item = Identity>, unsaid: Unsaid) -> Self {
+        Self { present: known.into_iter().collect(), resumed: true, unsaid, ..Self::default() }
+    }
+
     /// The look before the kill.
     pub fn before(&mut self, order: &Order, survey: Survey) {
         self.note_alive(order, &survey);
@@ -66,7 +87,7 @@ impl Watch {
             survey.seen.into_iter().partition(|seen| order.reaches(seen) || order.is_theirs_alone(seen));
         self.latest.shared = shared;
         let theirs: Vec<Seen> = theirs;
-        self.present = theirs.iter().map(|seen| seen.identity.clone()).collect();
+        self.present = theirs.iter().flat_map(|seen| [&seen.identity, seen.whole()]).cloned().collect();
         self.before = Some(theirs);
     }
 
@@ -89,9 +110,11 @@ impl Watch {
             ..Latest::default()
         };
         for seen in survey.seen {
-            if !order.reaches(&seen) && !order.is_theirs_alone(&seen) {
+            let is_ours = order.reaches(&seen) || order.is_theirs_alone(&seen);
+            let is_left = self.is_leftover(&seen);
+            if !is_ours && (is_left || !self.resumed) {
                 latest.shared.push(seen);
-            } else if self.is_leftover(&seen) {
+            } else if is_left {
                 if self.outran_the_kill(order, &seen) {
                     self.doubtful.insert(seen.identity.clone(), seen.clone());
                 }
@@ -102,6 +125,7 @@ impl Watch {
             }
         }
         self.latest = latest;
+        self.looked = true;
         self.next(|_| true)
     }
 
@@ -121,12 +145,13 @@ impl Watch {
     }
 
     fn is_leftover(&self, seen: &Seen) -> bool {
-        if self.present.contains(&seen.identity) {
+        if self.present.contains(&seen.identity) || self.present.contains(seen.whole()) {
             return true;
         }
         match (seen.began, self.acknowledged) {
             (Some(began), Some(acknowledged)) => began <= acknowledged,
-            (None, _) | (_, None) => true,
+            (None, _) => self.unsaid == Unsaid::Left,
+            (_, None) => true,
         }
     }
 
@@ -136,6 +161,7 @@ impl Watch {
         self.before.is_some()
             && self.acknowledged.is_some()
             && !self.present.contains(&seen.identity)
+            && !self.present.contains(seen.whole())
             && !seen.pending
             && order.reaches(seen)
     }
@@ -180,6 +206,34 @@ impl Watch {
     /// Still there at the last look though it began before the kill.
     pub fn left(&self) -> &[Seen] {
         &self.latest.left
+    }
+
+    /// What is there still, as far as is known: of the last look after the kill or, where there was
+    /// none, of the one before.
+    pub fn remaining(&self) -> impl Iterator<Item = &Seen> {
+        let before = self.before.iter().flatten().filter(|seen| self.present.contains(&seen.identity));
+        let (before, after) = match self.looked {
+            true => (None, Some(self.latest.left.iter())),
+            false => (Some(before), None),
+        };
+        before.into_iter().flatten().chain(after.into_iter().flatten())
+    }
+
+    /// What is left and not about to end, of what is `wanted`; what returned is not asked for.
+    pub fn next_of_left(&self, wanted: impl Fn(&Seen) -> bool) -> Next {
+        let left = || self.latest.left.iter().filter(|seen| wanted(seen));
+        if left().any(|seen| !seen.pending) {
+            Next::Kill
+        } else if left().next().is_some() {
+            Next::Wait
+        } else {
+            Next::Nothing
+        }
+    }
+
+    /// Since when, by the member's clock, things have returned.
+    pub fn acknowledged_at(&self) -> Option<Timestamp> {
+        self.acknowledged
     }
 
     /// Everything that came back, ended or not.
@@ -227,6 +281,7 @@ mod tests {
     use super::*;
     use crate::{
         case::CaseId,
+        pattern::SessionId,
         principal::Principals,
         terminate::{Evidence, Kind, order::Part},
     };
@@ -250,7 +305,8 @@ mod tests {
     fn operation(opid: i64, users: &[&str], in_session: bool) -> Seen {
         Seen {
             identity: Identity::Operation { connection: 1, opid: opid.to_string() },
-            uid: in_session.then(|| alice().digest()),
+            part_of: None,
+            session: in_session.then(|| SessionId { id: Uuid::nil(), uid: alice().digest() }),
             users: users.iter().map(|user| user.parse().unwrap()).collect(),
             strangers: false,
             began: Some(at(10)),

@@ -32,13 +32,15 @@ fn cell(actor: &Actor, survey: &Survey) -> String {
     let theirs: Vec<_> = survey
         .seen
         .iter()
-        .filter(|seen| seen.uid == Some(digest) || (seen.uid.is_none() && seen.users.contains(&principal)))
+        .filter(|seen| {
+            seen.uid() == Some(digest) || (seen.session.is_none() && seen.users.contains(&principal))
+        })
         .collect();
     let of = |kind: Kind| theirs.iter().filter(|seen| seen.kind() == kind).count();
     let counts = [(of(Kind::Operation), "op"), (of(Kind::Cursor), "cursor"), (of(Kind::Transaction), "txn")];
     let mut parts: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| plural(*count, word)).collect();
-    if theirs.iter().any(|seen| seen.uid.is_none()) {
+    if theirs.iter().any(|seen| seen.session.is_none()) {
         parts.push("(no session)".to_owned());
     }
     if parts.is_empty() { "-".to_owned() } else { parts.join(" ") }

@@ -47,6 +47,7 @@ fn crowded(clusters: usize, nodes: usize, principals: usize, text: &str) -> Outc
         clusters: vec![cluster; clusters],
         principals: vec![principal; principals],
         cut_by: Some(CaseId::of_event("/s", "1")),
+        remains: Vec::new(),
     };
     let mut terminated = terminated(Decision::Terminate(plan()), Some(termination));
     let case = &mut terminated.decided.case;

@@ -147,7 +147,7 @@ fn termination(status: ClusterStatus, nodes: Vec<NodeReport>) -> Termination {
         spared: false,
         spared_because: None,
     };
-    Termination { clusters: vec![cluster], principals: vec![principal], cut_by: None }
+    Termination { clusters: vec![cluster], principals: vec![principal], cut_by: None, remains: Vec::new() }
 }
 
 fn node_error() -> NodeError {

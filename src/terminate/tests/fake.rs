@@ -89,7 +89,9 @@ impl Fake {
         let users: Vec<Principal> = users.iter().map(|user| who(user)).collect();
         let seen = Seen {
             identity: Identity::Operation { connection: 1, opid: opid.to_string() },
-            uid: in_session.then(|| users[0].digest()),
+            part_of: None,
+            session: in_session
+                .then(|| SessionId { id: Uuid::from_u128(opid as u128), uid: users[0].digest() }),
             users,
             strangers: false,
             began: Some(Timestamp::now() - 60.seconds()),
@@ -104,7 +106,8 @@ impl Fake {
         let session = SessionId { id: Uuid::nil(), uid: who(user).digest() };
         let seen = |identity, kind| Seen {
             identity,
-            uid: Some(session.uid),
+            part_of: None,
+            session: Some(session),
             users: Vec::new(),
             strangers: false,
             began: Some(Timestamp::now() - 60.seconds()),
@@ -221,8 +224,8 @@ impl Member for Fake {
         self.kills.lock().unwrap().pop_front().unwrap_or(Ok(()))?;
         self.die(|seen| {
             patterns.iter().any(|pattern| match pattern {
-                Pattern::Uid(uid) => seen.uid == Some(*uid),
-                Pattern::Lsid(_) => panic!("no plan asks for a session"),
+                Pattern::Uid(uid) => seen.uid() == Some(*uid),
+                Pattern::Lsid(session) => seen.session == Some(*session),
             })
         });
         Ok(())

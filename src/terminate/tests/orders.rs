@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::{
-    pattern::Pattern,
+    pattern::{Pattern, SessionId},
     terminate::survey::{Identity, Seen},
 };
 
 fn operation(users: &[&str], uid: Option<&str>) -> Seen {
     Seen {
         identity: Identity::Operation { connection: 1, opid: "1".to_owned() },
-        uid: uid.map(|name| who(name).digest()),
+        part_of: None,
+        session: uid.map(|name| SessionId { id: Uuid::nil(), uid: who(name).digest() }),
         users: users.iter().map(|name| who(name)).collect(),
         strangers: false,
         began: None,
