@@ -60,6 +60,7 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod decode;
+pub mod desk;
 pub mod edge;
 pub mod fault_point;
 pub mod health;

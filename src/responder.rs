@@ -1,6 +1,10 @@
 //! A responder put together from its configuration: the pipeline on real clusters.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicI32},
+    time::Duration,
+};
 
 use futures::future::{join_all, try_join_all};
 
@@ -33,6 +37,8 @@ pub struct Responder {
     pub clock: Clock,
     /// By what unfinished work is carried on.
     pub jobs: jobs::Limits,
+    /// How many partitions the state topic has; 0 while that is not known.
+    pub state_partitions: Arc<AtomicI32>,
     /// Where records come from and go.
     pub kafka: config::Kafka,
     /// How a batch is worked on.
@@ -105,6 +111,7 @@ impl Responder {
             speaker,
             clock,
             jobs,
+            state_partitions: Arc::default(),
             kafka,
             work,
             pause_file,

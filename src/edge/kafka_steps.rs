@@ -12,7 +12,7 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{ClientConfig, error::KafkaError, types::RDKafkaErrorCode};
@@ -30,7 +30,7 @@ use crate::{
     ingest::{Claim, Partition},
     jobs::{Answer, Generation, Step},
     report::{Encoded, Form, Outcome},
-    telemetry::events::PublishRetried,
+    telemetry::events::{PublishRetried, TransactionEnded},
 };
 
 /// Most steps of one transaction: they come together after an outage.
@@ -185,7 +185,16 @@ impl Worker {
             if self.stopped() {
                 return Answer::Aborted;
             }
-            let trouble = match self.transaction(steps) {
+            let began = Instant::now();
+            let ended = self.transaction(steps);
+            let result = match &ended {
+                Ok(()) => "committed",
+                Err(Trouble::Rejected) => "rejected",
+                Err(Trouble::TooLarge(_) | Trouble::Again(_) | Trouble::Fatal(_)) => "aborted",
+                Err(Trouble::Unknown(_)) => "unknown",
+            };
+            TransactionEnded { result, took: began.elapsed() }.emit();
+            let trouble = match ended {
                 Ok(()) => {
                     self.succeeded();
                     return Answer::Committed;

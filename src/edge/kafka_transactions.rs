@@ -38,7 +38,7 @@ use crate::{
     fault_point::{self, Place},
     ingest::{Claim, Partition},
     report::{Commit, Encoded, Form, Message},
-    telemetry::events::PublishRetried,
+    telemetry::events::{PublishRetried, TransactionEnded},
 };
 
 /// The first and the longest pause before a transaction is tried again.
@@ -207,7 +207,14 @@ impl Worker {
                 return Err(PublishError::Stopped { unacknowledged: left.messages.len(), total });
             }
             let began = Instant::now();
-            match self.transaction(&left, began) {
+            let ended = self.transaction(&left, began);
+            let result = match &ended {
+                Ok(()) => "committed",
+                Err(Trouble::Rejected) => "rejected",
+                Err(Trouble::TooLarge(_) | Trouble::Again(_) | Trouble::Fatal(_) | Trouble::Fenced(_)) => "aborted",
+            };
+            TransactionEnded { result, took: began.elapsed() }.emit();
+            match ended {
                 Ok(()) => {
                     self.log_success();
                     return Ok(());

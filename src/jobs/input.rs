@@ -93,9 +93,12 @@ pub enum Input {
 /// With what an attempt came back.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attempted {
-    /// Nothing was asked of any server: the time to kill had run out, or the clusters are not to be
-    /// waited for now. It did not count.
+    /// Nothing was asked of any server, since nobody may kill now: the partition was taken away, the
+    /// broker has not been heard of, or it was told to stop. It did not count.
     NotBegun,
+    /// Nothing was asked of any server, since none where something is left is waited for now. It is
+    /// no attempt either, but at the end of its time a job must not wait for more.
+    NotAsked,
     /// It was tried, wholly or, where it was stopped, in part.
     Tried {
         /// What this attempt found, gone and left; see [`super::NodeWork::report`].
@@ -106,10 +109,10 @@ pub enum Attempted {
 }
 
 impl Attempted {
-    /// What came of a hunt.
+    /// What came of a hunt by somebody who may kill.
     pub fn of(hunted: Option<Hunted>) -> Self {
         match hunted {
-            None => Self::NotBegun,
+            None => Self::NotAsked,
             Some(Hunted { termination, stopped: _ }) => {
                 Self::Tried { work: Work::begin(&termination), principals: termination.principals }
             }

@@ -7,6 +7,7 @@ mod canary;
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future;
 use jiff::Timestamp;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -16,17 +17,19 @@ use tokio::{
 
 use crate::{
     config::{Config, Kafka},
+    desk::{Desk, DeskError, Tools},
     edge::{
         http,
         kafka_commit::Committer,
         kafka_consumer::{Batches, Consumer, ConsumerError},
         kafka_publisher::PublishError,
         kafka_send::{SendError, Sender},
-        mongo_cluster::InvalidCluster,
+        mongo_cluster::{InvalidCluster, MongoCluster},
     },
     fault_point::{self, Place},
     health::{self, Health},
     ingest::Batch,
+    jobs::Bounds,
     lanes::Lanes,
     pause,
     pipeline::Clock,
@@ -51,11 +54,14 @@ pub enum ServiceError {
     /// The publisher cannot go on.
     #[error(transparent)]
     Publisher(#[from] PublishError),
+    /// Unfinished work cannot be carried on.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
     /// The canary cannot be sent.
     #[error(transparent)]
     Canary(#[from] SendError),
-    /// A batch crashed; its records are read again at the next start.
-    #[error("a batch crashed: {0}")]
+    /// A batch, or what carries on unfinished work, crashed; it is done again at the next start.
+    #[error("a task crashed: {0}")]
     Crashed(#[from] JoinError),
     /// The drain took longer than `limits.drain`.
     #[error(
@@ -84,6 +90,12 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     health.report(health::STARTED, None);
     health.ask(health::ASSIGNMENT, consumer.fault());
     health.ask(health::PUBLISHING, committer.fault());
+    let desk = desk(&responder, &consumer)?;
+    if let Some(desk) = &desk {
+        health.ask(health::JOBS, desk.faults());
+        let (status, clock) = (desk.status(), responder.clock.clone());
+        metrics::watch_jobs(move || status.jobs(clock()));
+    }
     let paused = pause::watch_file(responder.pause_file.clone(), health.clone()).await;
     let mut watching = JoinSet::new();
     if let Some(singing) = responder.canary.clone() {
@@ -100,15 +112,23 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     );
 
     let drain = responder.work.drain;
+    let (end_jobs, jobs_end) = watch::channel(false);
+    let mut jobs = desk.map(|desk| tokio::spawn(desk.run(jobs_end, paused.clone())));
     let work = serve(&responder, batches, &committer, paused);
     tokio::pin!(work);
     let (ended, until) = tokio::select! {
         ended = &mut work => (ended, Instant::now() + drain),
+        crashed = crashed(&mut jobs) => {
+            jobs = None;
+            (Err(crashed), Instant::now() + drain)
+        }
         () = told(&mut stop) => {
             health.report(health::RUNNING, Some("draining".to_owned()));
             tracing::info!(within = ?drain, "draining: no more records are taken");
             let until = Instant::now() + drain;
             consumer.stop();
+            // While batches are finished, so is what is under way of the jobs.
+            end_jobs.send_replace(true);
             match timeout_at(until, &mut work).await {
                 Ok(ended) => (ended, until),
                 Err(_) => {
@@ -118,12 +138,42 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
             }
         }
     };
+    end_jobs.send_replace(true);
+    if let Some(jobs) = &mut jobs
+        && timeout_at(until, &mut *jobs).await.is_err()
+    {
+        // What is not committed is its next owner's to do again.
+        tracing::warn!("an attempt of unfinished work was not finished in time");
+        jobs.abort();
+    }
     // All of it within the limit, but for a moment to say goodbye to the group.
     let closed = timeout_at(until.max(Instant::now() + GOODBYE), consumer.close()).await;
     ended?;
     closed.map_err(|_| ServiceError::NotDrained(drain))??;
     tracing::info!("drained: everything that was taken is published and committed");
     Ok(())
+}
+
+/// Waits until the task that carries on unfinished work has crashed: nobody else would say so.
+async fn crashed(jobs: &mut Option<JoinHandle<()>>) -> ServiceError {
+    if let Some(Err(crash)) = future::OptionFuture::from(jobs.as_mut()).await {
+        return ServiceError::Crashed(crash);
+    }
+    future::pending().await
+}
+
+/// Whoever carries on unfinished work, where there are topics for it.
+fn desk(responder: &Responder, consumer: &Consumer) -> Result<Option<Desk<MongoCluster>>, DeskError> {
+    let Some(topics) = &responder.kafka.jobs else { return Ok(None) };
+    let tools = Tools {
+        terminator: responder.terminator.clone(),
+        speaker: responder.speaker.clone(),
+        clock: responder.clock.clone(),
+        limits: responder.jobs.clone(),
+        bounds: Bounds::default(),
+    };
+    let partitions = responder.state_partitions.clone();
+    Desk::start(&responder.kafka, topics, consumer.tenure(), tools, partitions).map(Some)
 }
 
 /// What the operator sees from now on, whatever else works.

@@ -60,6 +60,7 @@ pub(super) struct Metrics {
     pub(super) publish_duration: Histogram<f64>,
     pub(super) publish_retries: Counter<u64>,
     pub(super) dead_letters: Counter<u64>,
+    pub(super) transactions: Histogram<f64>,
     canaries: Histogram<f64>,
     last_canary: Mutex<Option<Instant>>,
     pub(super) rebalances: Counter<u64>,
@@ -118,6 +119,28 @@ pub fn watch_readiness(checks: impl Fn() -> Vec<(String, bool)> + Send + Sync + 
     });
 }
 
+/// Unfinished work, as it stood when it was last looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Jobs {
+    /// How many there are.
+    pub open: u64,
+    /// How long ago the oldest was asked for.
+    pub oldest: Duration,
+    /// How many cannot be run.
+    pub blocked: u64,
+}
+
+/// From now on `jobs` is asked, at each scrape, for what is not finished yet.
+pub fn watch_jobs(jobs: impl Fn() -> Jobs + Send + Sync + 'static) {
+    let jobs = std::sync::Arc::new(jobs);
+    with(|metrics| {
+        let (open, oldest, blocked) = (jobs.clone(), jobs.clone(), jobs);
+        metrics.gauge(names::JOBS_OPEN, move |tell| tell(open().open, &[]));
+        metrics.gauge(names::JOBS_OLDEST, move |tell| tell(oldest().oldest.as_secs(), &[]));
+        metrics.gauge(names::JOBS_BLOCKED, move |tell| tell(blocked().blocked, &[]));
+    });
+}
+
 /// Says which version runs with which configuration.
 pub fn build_info(config_hash: &str) {
     let labels = [
@@ -163,6 +186,7 @@ impl Metrics {
             publish_duration: seconds(names::PUBLISH_DURATION, names::OPERATION_LATENCY),
             publish_retries: count(names::PUBLISH_RETRIES),
             dead_letters: count(names::DEAD_LETTERS),
+            transactions: seconds(names::TRANSACTIONS, names::OPERATION_LATENCY),
             canaries: seconds(names::CANARY, names::LATENCY),
             last_canary: Mutex::default(),
             rebalances: count(names::REBALANCES),

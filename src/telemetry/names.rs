@@ -34,6 +34,8 @@ pub mod label {
     pub const STATUS: &str = "severance.status";
     /// Why, as a word.
     pub const REASON: &str = "severance.reason";
+    /// How something ended.
+    pub const RESULT: &str = "severance.result";
     /// The rule that matched.
     pub const RULE: &str = "severance.rule";
     /// The rule's class.
@@ -68,7 +70,7 @@ pub mod label {
 
 use label::{
     CHANGE, CHECK, CLASS, CLUSTER, COMMAND, CONFIG_HASH, DB, ERROR, MESSAGING, NODE, OPERATION, PARTITION,
-    REASON, RULE, STATUS, TOPIC, VERSION,
+    REASON, RESULT, RULE, STATUS, TOPIC, VERSION,
 };
 
 macro_rules! metrics {
@@ -114,14 +116,22 @@ metrics! {
         "How long publishing what a batch leaves behind took, tries included.";
     PUBLISH_RETRIES = "severance.publish.retries", Counter, "{retry}", [TOPIC, ERROR],
         "Times that a topic did not take what was sent, and it was sent again.";
+    JOBS_OPEN = "severance.jobs.open", Gauge, "{job}", [],
+        "Cases that are not finished yet, in the state partitions of this replica.";
+    JOBS_OLDEST = "severance.jobs.oldest", Gauge, "s", [],
+        "How long ago the oldest of them was asked for.";
+    JOBS_BLOCKED = "severance.jobs.blocked", Gauge, "{job}", [],
+        "Of them those that are not run, since a record cannot be read.";
     CANARY = "severance.canary.duration", Histogram, "s", [],
         "From when a canary was made to the acknowledgement of its outcome by Kafka.";
     CANARY_AGE = "severance.canary.age", Gauge, "s", [],
         "How long ago this replica has brought a canary the whole way.";
+    TRANSACTIONS = "severance.transaction.duration", Histogram, "s", [RESULT],
+        "How long a Kafka transaction took, by how it ended.";
     DEAD_LETTERS = "severance.dead_letters", Counter, "{record}", [REASON],
         "Records that could not be read.";
     LAG = "severance.consumer.lag", Gauge, "{record}", [TOPIC, PARTITION],
-        "Records of a partition of ours that are not done yet; read off every five seconds.";
+        "Records of a partition of ours that are not done yet; read off every five seconds or more often.";
     PARTITIONS = "severance.consumer.partitions", Gauge, "{partition}", [],
         "Partitions that are assigned to this process.";
     REBALANCES = "severance.consumer.rebalances", Counter, "{rebalance}", [CHANGE],

@@ -1,7 +1,12 @@
 //! Work that is not finished yet, on a real Kafka and real servers.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod deferred;
+mod ended;
 mod follow;
-
+#[path = "../service/house.rs"]
+mod house;
+mod owners;
+mod scene;
 #[path = "../support/mod.rs"]
 mod support;

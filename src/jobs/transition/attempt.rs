@@ -65,8 +65,15 @@ impl Life<'_> {
         };
         self.entry.phase = Phase::Idle;
         match attempted {
-            Attempted::NotBegun => {
-                self.postpone(self.context.limits.delays.after(job.attempts, dice));
+            Attempted::NotAsked if self.context.now >= job.give_up_at && self.verdict(&job).is_none() => {
+                let fence = Fence { generation, ..self.fence() };
+                let step = steps::end(&fence, &job, Ended::GaveUp);
+                self.commit(step);
+            }
+            Attempted::NotBegun | Attempted::NotAsked => {
+                let again = later(self.context.now, self.context.limits.delays.after(job.attempts, dice));
+                let last = job.give_up_at.max(self.context.now);
+                self.entry.due = Some(again.min(last));
                 self.consider(false);
             }
             Attempted::Tried { work, principals } => {

@@ -1,5 +1,7 @@
 //! What happens with Kafka.
 
+use std::time::Duration;
+
 use opentelemetry::KeyValue;
 
 use crate::{
@@ -52,6 +54,23 @@ pub struct PublishRetried<'a> {
     pub topic: &'a str,
     /// Why, as a word; the publisher says it once.
     pub error: &'a str,
+}
+
+/// A transaction has ended. Not in the log: it is so all the time, and what keeps one from coming
+/// about is said by whoever tries.
+pub struct TransactionEnded {
+    /// `committed`, `rejected`, `aborted` or `unknown`.
+    pub result: &'static str,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl TransactionEnded {
+    /// Counts it.
+    pub fn emit(self) {
+        let labels = [KeyValue::new(label::RESULT, self.result)];
+        metrics::with(|metrics| metrics.transactions.record(self.took.as_secs_f64(), &labels));
+    }
 }
 
 /// A record could not be read.

@@ -9,7 +9,7 @@ mod work;
 
 pub use kafka::{
     DeadLettered, OffsetsDone, PartitionEnds, PartitionsAssigned, PartitionsRevoked, PublishRetried,
-    RebalanceFailed,
+    RebalanceFailed, TransactionEnded,
 };
 pub use node::{CircuitClosed, CircuitOpened, KillRetried, NodeUnreachable};
 pub use outcome::OutcomeMade;
