@@ -40,6 +40,18 @@ impl CaseId {
         Uuid::new_v5(&self.0, seq.to_string().as_bytes())
     }
 
+    /// The partition of the state topic, which has this many, in which a job of this case lives.
+    pub fn home(&self, partitions: i32) -> Option<i32> {
+        let count = u128::try_from(partitions).ok()?;
+        i32::try_from(self.0.as_u128().checked_rem(count)?).ok()
+    }
+
+    /// A number as good as drawn, and the same at each run.
+    pub fn dice(&self) -> u32 {
+        let (high, _, _, _) = self.0.as_fields();
+        high
+    }
+
     /// The id of what is said about a late duplicate of this case's event.
     pub fn duplicate_outcome(&self, origin: &Origin) -> Uuid {
         let name = format!("dup\0{}", origin.position());

@@ -15,7 +15,7 @@ use crate::{
     fault_point::{self, Place},
     ingest::{Batch, Claim, Origin, Partition, Record},
     lanes::Touches,
-    report::{Commit, Speaker, report},
+    report::{Commit, Deferring, Speaker, report},
     telemetry::Trace,
     terminate::{Terminator, member::Cluster},
 };
@@ -32,13 +32,19 @@ pub struct Pipeline<C> {
     terminator: Arc<Terminator<C>>,
     speaker: Speaker,
     clock: Clock,
+    deferring: Option<Deferring>,
     accepted: Mutex<Accepted>,
 }
 
 impl<C: Cluster> Pipeline<C> {
     /// Joins the stages.
     pub fn new(policy: Policy, terminator: Arc<Terminator<C>>, speaker: Speaker, clock: Clock) -> Self {
-        Self { policy, terminator, speaker, clock, accepted: Mutex::default() }
+        Self { policy, terminator, speaker, clock, deferring: None, accepted: Mutex::default() }
+    }
+
+    /// Hands on what a batch does not finish, and tells reinstatements to those who run jobs.
+    pub fn deferring(self, deferring: Option<Deferring>) -> Self {
+        Self { deferring, ..self }
     }
 
     /// From records to what they leave behind.
@@ -74,7 +80,8 @@ impl<C: Cluster> Pipeline<C> {
         let DecidedBatch { id, decided, offsets, claim, mut trace } = batch;
         let terminated = trace.around(self.terminator.terminate(id, decided)).await;
         fault_point::reached(Place::Verified);
-        let commit = report(&self.speaker, id, terminated, offsets, claim, (self.clock)());
+        let commit =
+            report(&self.speaker, id, terminated, offsets, claim, self.deferring.as_ref(), (self.clock)());
         trace.reported(&commit.messages);
         Commit { trace, ..commit }
     }

@@ -18,7 +18,7 @@ use crate::{
     ingest::Trust,
     jobs,
     pipeline::{Clock, Pipeline},
-    report::Speaker,
+    report::{Deferring, Speaker},
     terminate::{
         Pace, Terminator,
         member::{Cluster as _, Member as _},
@@ -37,8 +37,8 @@ pub struct Responder {
     pub clock: Clock,
     /// By what unfinished work is carried on.
     pub jobs: jobs::Limits,
-    /// How many partitions the state topic has; 0 while that is not known.
-    pub state_partitions: Arc<AtomicI32>,
+    /// How many partitions `kafka.state` has; zero, and nothing is deferred, until somebody says.
+    pub partitions: Arc<AtomicI32>,
     /// Where records come from and go.
     pub kafka: config::Kafka,
     /// How a batch is worked on.
@@ -105,13 +105,20 @@ impl Responder {
         };
         let jobs = job_limits(&kafka, &policy.limits);
         let terminator = Arc::new(Terminator::new(clusters.clone(), pace));
+        let partitions = Arc::new(AtomicI32::new(0));
+        let deferring = kafka.jobs.as_ref().map(|_| Deferring {
+            give_up_after: work.give_up_after,
+            delays: jobs.delays,
+            partitions: partitions.clone(),
+        });
+        let pipeline = Pipeline::new(policy, terminator.clone(), speaker.clone(), clock.clone());
         Ok(Self {
-            pipeline: Arc::new(Pipeline::new(policy, terminator.clone(), speaker.clone(), clock.clone())),
+            pipeline: Arc::new(pipeline.deferring(deferring)),
             terminator,
             speaker,
             clock,
             jobs,
-            state_partitions: Arc::default(),
+            partitions,
             kafka,
             work,
             pause_file,

@@ -14,7 +14,11 @@ use uuid::Uuid;
 use super::Exit;
 use crate::{
     config::Kafka,
-    edge::{kafka_client, kafka_send::Sender},
+    edge::{
+        kafka_client,
+        kafka_publisher::{PublishError, Publishable as _, Topics},
+        kafka_send::Sender,
+    },
     ingest::{Batch, Claim, Header, Origin, Record},
     report::{Encoded, Form, Message, Status},
     responder::Responder,
@@ -55,6 +59,8 @@ pub async fn run(args: &RespondArgs) -> Exit {
         Err(exit) => return exit,
     };
     config.dry_run |= args.dry_run;
+    // Whoever stands at the terminal is told what is left; a service that runs may have no say in it.
+    config.work.give_up_after = Duration::ZERO;
     let bytes = match read(&args.event) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -147,12 +153,20 @@ fn publish(kafka: &Kafka, messages: &[Message]) -> Exit {
         full if full.size() <= most => full,
         _ => message.encode(Form::Minimal),
     };
-    let topic: Arc<str> = kafka.outcomes.as_str().into();
-    let records: Vec<(Arc<str>, Encoded)> = messages
+    let topics = Topics::of(kafka);
+    let records: Result<Vec<(Arc<str>, Encoded)>, PublishError> = messages
         .iter()
-        .filter(|message| matches!(message, Message::Outcome(_)))
-        .map(|message| (topic.clone(), sized(message)))
+        .filter(|message| match message {
+            Message::Outcome(_) | Message::State(_) | Message::Command(_) => true,
+            // It is in the file that was read.
+            Message::DeadLetter(_) => false,
+        })
+        .map(|message| Ok((topics.to(message.destination())?.clone(), sized(message))))
         .collect();
+    let records = match records {
+        Ok(records) => records,
+        Err(error) => return unpublished(&error),
+    };
     let sender = match Sender::new(kafka) {
         Ok(sender) => sender,
         Err(error) => {
@@ -164,10 +178,14 @@ fn publish(kafka: &Kafka, messages: &[Message]) -> Exit {
     let answers = tokio::task::block_in_place(|| sender.send(&records, PATIENCE));
     let mut exit = Exit::Done;
     for reason in answers.into_iter().filter_map(Result::err) {
-        eprintln!("severance: an outcome is not published: {reason}");
-        exit = Exit::Failed;
+        exit = unpublished(&reason);
     }
     exit
+}
+
+fn unpublished(reason: &impl std::fmt::Display) -> Exit {
+    eprintln!("severance: an outcome, or a command to unfinished work, is not published: {reason}");
+    Exit::Failed
 }
 
 /// The exit code of one outcome; of several the highest counts.

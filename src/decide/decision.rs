@@ -37,8 +37,15 @@ pub struct Case {
     pub decided_at: Timestamp,
     /// An earlier owner may have acted on it already.
     pub maybe_rerun: bool,
-    /// A person gave its record another chance.
-    pub redriven: bool,
+    /// How often a person gave its record another chance.
+    pub redriven: u32,
+}
+
+impl Case {
+    /// When it was opened again by hand, which is the record's own time.
+    pub fn redriven_at(&self) -> Option<Timestamp> {
+        (self.redriven > 0).then(|| self.origin.timestamp().unwrap_or(self.received_at))
+    }
 }
 
 /// A case with its decision.

@@ -144,7 +144,7 @@ fn decide_trigger(
     }
     // The same record again is a re-run, and a redrive is another chance; but never within one batch,
     // where one case has one plan and records from a file have no position to tell them apart.
-    let is_new = |first: &&Origin| !case.redriven && !first.same_position(&case.origin);
+    let is_new = |first: &&Origin| case.redriven == 0 && !first.same_position(&case.origin);
     let before = context.accepted.get(&case.id).filter(is_new);
     if let Some(first) = heard.get(&case.id).or(before) {
         return Decision::Duplicate { first: first.clone() };
@@ -186,11 +186,8 @@ fn decide_trigger(
         Body::Offboarded { effective_at, .. } => effective_at,
         _ => None,
     };
-    let since = match case.redriven && dated.is_none_or(|dated| dated <= context.now) {
-        // It counts from the redrive, which is the record's own time.
-        true => case.origin.timestamp().unwrap_or(case.received_at),
-        false => dated.unwrap_or(case.event_time.at),
-    };
+    let redriven_at = case.redriven_at().filter(|_| dated.is_none_or(|dated| dated <= context.now));
+    let since = redriven_at.or(dated).unwrap_or(case.event_time.at);
     match age::judge(since, dated.is_some(), rule.class, &policy.limits, context.now) {
         Ok(()) => {}
         Err(age::Untimely::Future) => return not_supported("an offboarding that is dated in the future"),

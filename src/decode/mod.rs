@@ -36,8 +36,9 @@ pub struct Decoded {
     pub received_at: Timestamp,
     /// Its partition was new to us: an earlier owner may have acted on it already.
     pub maybe_rerun: bool,
-    /// A person gave it another chance: its age and whether it was heard before do not count.
-    pub redriven: bool,
+    /// How often a person gave it another chance: where one did, its age and whether it was heard
+    /// before do not count.
+    pub redriven: u32,
     /// What it says.
     pub content: Result<Box<Trigger>, Poison>,
 }
@@ -45,7 +46,7 @@ pub struct Decoded {
 /// Reads one record. It is kept only where it is poison.
 pub fn decode(record: Record, received_at: Timestamp, maybe_rerun: bool) -> Decoded {
     let origin = record.origin.clone();
-    let redriven = record.redriven() > 0;
+    let redriven = record.redriven();
     let read = last_resort::guard(|| Trigger::from_event(cloudevent::read(&record)?).map(Box::new));
     let content = read.map_err(|fault| Poison { record, reason: fault.reason, detail: fault.detail });
     Decoded { origin, received_at, maybe_rerun, redriven, content }

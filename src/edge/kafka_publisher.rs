@@ -28,7 +28,7 @@ use super::{
     kafka_produce::{DeliveryReport, Rounds},
 };
 use crate::{
-    config::Kafka,
+    config::{JobTopics, Kafka},
     report::{Encoded, Form, Message},
     telemetry::events::PublishRetried,
 };
@@ -49,6 +49,40 @@ pub enum Destination {
     Outcomes,
     /// `kafka.dead_letters`
     DeadLetters,
+    /// `kafka.state`
+    State,
+    /// `kafka.commands`
+    Commands,
+}
+
+/// The topics that are written to.
+#[derive(Clone, Debug)]
+pub(crate) struct Topics {
+    /// `kafka.outcomes`, for an idle producer to ask about.
+    pub(super) outcomes: Arc<str>,
+    dead_letters: Arc<str>,
+    jobs: Option<JobTopics>,
+}
+
+impl Topics {
+    pub(crate) fn of(kafka: &Kafka) -> Self {
+        Self {
+            outcomes: kafka.outcomes.as_str().into(),
+            dead_letters: kafka.dead_letters.as_str().into(),
+            jobs: kafka.jobs.clone(),
+        }
+    }
+
+    /// The topic for this; a record for unfinished work has none where there are no topics for it.
+    pub(crate) fn to(&self, destination: Destination) -> Result<&Arc<str>, PublishError> {
+        let jobs = || self.jobs.as_ref().ok_or(PublishError::NoTopic);
+        match destination {
+            Destination::Outcomes => Ok(&self.outcomes),
+            Destination::DeadLetters => Ok(&self.dead_letters),
+            Destination::State => Ok(&jobs()?.state),
+            Destination::Commands => Ok(&jobs()?.commands),
+        }
+    }
 }
 
 /// What the publisher has to know of what it sends.
@@ -64,6 +98,8 @@ impl Publishable for Message {
         match self {
             Self::Outcome(_) => Destination::Outcomes,
             Self::DeadLetter(_) => Destination::DeadLetters,
+            Self::State(_) => Destination::State,
+            Self::Command(_) => Destination::Commands,
         }
     }
 
@@ -78,6 +114,9 @@ pub enum PublishError {
     /// librdkafka does not take the configuration.
     #[error("kafka.properties: {0}")]
     Config(String),
+    /// Unfinished work without topics for it.
+    #[error("kafka.state and kafka.commands are not configured, and a record is for one of them")]
+    NoTopic,
     /// Told to stop before the broker had answered for all of them.
     #[error("stopped before {unacknowledged} of {total} messages were acknowledged")]
     Stopped {
@@ -118,8 +157,7 @@ impl<M: Publishable> Publisher<M> {
         let (commands, received) = mpsc::channel();
         let worker = Worker {
             config,
-            outcomes: kafka.outcomes.clone(),
-            dead_letters: kafka.dead_letters.clone(),
+            topics: Topics::of(kafka),
             max_bytes: kafka_client::message_max_bytes(kafka),
             connection: connection.clone(),
             rounds,
@@ -161,8 +199,7 @@ impl<M: Publishable> Publisher<M> {
 /// The thread's own state.
 struct Worker {
     config: ClientConfig,
-    outcomes: String,
-    dead_letters: String,
+    topics: Topics,
     max_bytes: usize,
     connection: Arc<Connection>,
     rounds: Rounds,
@@ -173,7 +210,7 @@ struct Worker {
 
 /// A message that is not acknowledged yet.
 struct Waiting {
-    topic: String,
+    topic: Arc<str>,
     encoded: Encoded,
     form: Form,
 }
@@ -184,15 +221,15 @@ impl Worker {
             match received.recv_timeout(IDLE) {
                 // Whoever asked may be gone; it is published all the same.
                 Ok(Command { messages, answer }) => drop(answer.send(self.publish(&messages))),
-                Err(RecvTimeoutError::Timeout) => self.rounds.idle(&self.outcomes),
+                Err(RecvTimeoutError::Timeout) => self.rounds.idle(&self.topics.outcomes),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
     fn publish<M: Publishable>(&mut self, messages: &[M]) -> Result<(), PublishError> {
-        let mut left: BTreeMap<usize, Waiting> =
-            messages.iter().map(|message| self.waiting(message)).enumerate().collect();
+        let waiting = messages.iter().map(|message| self.waiting(message)).collect::<Result<Vec<_>, _>>()?;
+        let mut left: BTreeMap<usize, Waiting> = waiting.into_iter().enumerate().collect();
         let mut pause = PAUSES.0;
         while !left.is_empty() {
             if self.stopped() {
@@ -227,7 +264,7 @@ impl Worker {
             };
             match delivery {
                 Ok(_) => drop(left.remove(&index)),
-                Err(code) => drop(failures.insert(waiting.topic.clone(), code)),
+                Err(code) => drop(failures.insert(waiting.topic.to_string(), code)),
             }
         }
         failures
@@ -242,7 +279,10 @@ impl Worker {
         };
         match alone(waiting) {
             Err(code) if is_size(code) && waiting.form == Form::Full => {
-                warn!(topic = waiting.topic, "a message is too large for its topic: sent without its lists");
+                warn!(
+                    topic = &*waiting.topic,
+                    "a message is too large for its topic: sent without its lists"
+                );
                 waiting.form = Form::Minimal;
                 waiting.encoded = message.encode(Form::Minimal);
                 alone(waiting)
@@ -255,8 +295,7 @@ impl Worker {
         &self,
         waiting: impl IntoIterator<Item = (&'a usize, &'a Waiting)>,
     ) -> Vec<(usize, DeliveryReport)> {
-        let records =
-            waiting.into_iter().map(|(index, waiting)| (*index, waiting.topic.as_str(), &waiting.encoded));
+        let records = waiting.into_iter().map(|(index, waiting)| (*index, &*waiting.topic, &waiting.encoded));
         let mut quiet = true;
         self.rounds.round(records, |elapsed| {
             if quiet && elapsed > PATIENCE {
@@ -285,7 +324,7 @@ impl Worker {
             }
         }
         self.failing.retain(|topic, _| {
-            let again = !left.values().any(|waiting| waiting.topic == *topic);
+            let again = !left.values().any(|waiting| *waiting.topic == **topic);
             if again {
                 info!(topic, "published again");
             }
@@ -315,16 +354,13 @@ impl Worker {
         }
     }
 
-    fn waiting<M: Publishable>(&self, message: &M) -> Waiting {
-        let topic = match message.destination() {
-            Destination::Outcomes => self.outcomes.clone(),
-            Destination::DeadLetters => self.dead_letters.clone(),
-        };
+    fn waiting<M: Publishable>(&self, message: &M) -> Result<Waiting, PublishError> {
+        let topic = self.topics.to(message.destination())?.clone();
         let full = message.encode(Form::Full);
         if full.size() <= self.max_bytes {
-            return Waiting { topic, encoded: full, form: Form::Full };
+            return Ok(Waiting { topic, encoded: full, form: Form::Full });
         }
-        Waiting { topic, encoded: message.encode(Form::Minimal), form: Form::Minimal }
+        Ok(Waiting { topic, encoded: message.encode(Form::Minimal), form: Form::Minimal })
     }
 
     fn stopped(&self) -> bool {

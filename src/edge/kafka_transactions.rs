@@ -31,7 +31,7 @@ use super::{
     kafka_context::Connection,
     kafka_pending::Right,
     kafka_produce::Rounds,
-    kafka_publisher::{Destination, MISSING, PublishError, Publishable, is_missing},
+    kafka_publisher::{MISSING, PublishError, Publishable, Topics, is_missing},
 };
 use crate::{
     config::Kafka,
@@ -74,8 +74,7 @@ impl Transactions {
         let worker = Worker {
             config,
             named: kafka.instance.is_some(),
-            outcomes: kafka.outcomes.clone(),
-            dead_letters: kafka.dead_letters.clone(),
+            topics: Topics::of(kafka),
             max_bytes: kafka_client::message_max_bytes(kafka),
             connection: connection.clone(),
             rounds,
@@ -118,8 +117,7 @@ struct Worker {
     config: ClientConfig,
     /// Whether another process could bear our transactional id.
     named: bool,
-    outcomes: String,
-    dead_letters: String,
+    topics: Topics,
     max_bytes: usize,
     connection: Arc<Connection>,
     rounds: Rounds,
@@ -133,9 +131,16 @@ struct Worker {
     failing: Option<String>,
 }
 
+/// A message on its way.
+struct Outgoing {
+    topic: Arc<str>,
+    message: Message,
+    form: Form,
+}
+
 /// What is still to be committed of a batch.
 struct Left {
-    messages: Vec<(Message, Form)>,
+    messages: Vec<Outgoing>,
     offsets: BTreeMap<Partition, i64>,
     claim: Claim,
 }
@@ -146,8 +151,8 @@ impl Left {
     fn shorten(&mut self, indices: &[usize]) {
         let size = |message: &Message| message.encode(Form::Full).size();
         let refused = indices.iter().filter_map(|index| self.messages.get(*index));
-        let Some(limit) = refused.map(|(message, _)| size(message)).min() else { return };
-        for (message, form) in &mut self.messages {
+        let Some(limit) = refused.map(|refused| size(&refused.message)).min() else { return };
+        for Outgoing { message, form, .. } in &mut self.messages {
             if *form == Form::Full && size(message) >= limit {
                 warn!(origin = %message.origin(), "too large for its topic: sent without its lists");
                 *form = Form::Minimal;
@@ -177,13 +182,13 @@ impl Worker {
                 // Whoever asked may be gone; it is committed all the same.
                 Ok(Command { commit, answer }) => drop(answer.send(self.commit(commit))),
                 Err(RecvTimeoutError::Timeout) => {
-                    self.rounds.idle(&self.outcomes);
+                    self.rounds.idle(&self.topics.outcomes);
                     if !self.ready {
                         // On a quiet day nothing else would say that the trouble is over.
                         match self.prepare() {
                             Ok(()) => {
                                 // What librdkafka said meanwhile is over with it.
-                                self.rounds.idle(&self.outcomes);
+                                self.rounds.idle(&self.topics.outcomes);
                                 self.log_success();
                             }
                             Err(trouble) => self.recover(trouble),
@@ -198,8 +203,9 @@ impl Worker {
     fn commit(&mut self, commit: Commit) -> Result<(), PublishError> {
         let Commit { messages, offsets, claim, .. } = commit;
         let total = messages.len();
-        let messages = messages.into_iter().map(|message| (self.sized(&message), message));
-        let messages = messages.map(|(form, message)| (message, form)).collect();
+        let messages: Result<_, PublishError> =
+            messages.into_iter().map(|message| self.outgoing(message)).collect();
+        let messages = messages?;
         let mut left = Left { messages, offsets, claim };
         let mut pause = PAUSES.0;
         loop {
@@ -257,7 +263,7 @@ impl Worker {
         };
         left.offsets.retain(|partition, _| !lost.contains(partition));
         let before = left.messages.len();
-        left.messages.retain(|(message, _)| {
+        left.messages.retain(|Outgoing { message, .. }| {
             message.origin().partition().is_none_or(|partition| !lost.contains(&partition))
         });
         let dropped = before - left.messages.len();
@@ -290,7 +296,7 @@ impl Worker {
         let encoded: Vec<(&str, Encoded)> = left
             .messages
             .iter()
-            .map(|(message, form)| (self.topic(message), message.encode(*form)))
+            .map(|Outgoing { topic, message, form }| (&**topic, message.encode(*form)))
             .collect();
         let records = encoded.iter().enumerate().map(|(index, (topic, encoded))| (index, *topic, encoded));
         let mut too_large = Vec::new();
@@ -299,7 +305,7 @@ impl Worker {
             match delivery {
                 Ok(_) => {}
                 Err(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge)
-                    if left.messages.get(index).is_some_and(|(_, form)| *form == Form::Full) =>
+                    if left.messages.get(index).is_some_and(|one| one.form == Form::Full) =>
                 {
                     too_large.push(index);
                 }
@@ -382,7 +388,7 @@ impl Worker {
             Trouble::Again(reason) | Trouble::Fenced(reason) => reason,
             Trouble::Rejected | Trouble::TooLarge(_) => return,
         };
-        PublishRetried { topic: &self.outcomes, error: "transaction" }.emit();
+        PublishRetried { topic: &self.topics.outcomes, error: "transaction" }.emit();
         self.connection.block(Some(reason.clone()));
         if self.failing.as_ref() != Some(&reason) && !self.stopped() {
             error!(reason, fix = "trying on", "what is done cannot be published");
@@ -409,18 +415,12 @@ impl Worker {
         }
     }
 
-    fn sized(&self, message: &Message) -> Form {
-        match message.encode(Form::Full).size() <= self.max_bytes {
+    fn outgoing(&self, message: Message) -> Result<Outgoing, PublishError> {
+        let form = match message.encode(Form::Full).size() <= self.max_bytes {
             true => Form::Full,
             false => Form::Minimal,
-        }
-    }
-
-    fn topic(&self, message: &Message) -> &str {
-        match message.destination() {
-            Destination::Outcomes => &self.outcomes,
-            Destination::DeadLetters => &self.dead_letters,
-        }
+        };
+        Ok(Outgoing { topic: self.topics.to(message.destination())?.clone(), message, form })
     }
 
     fn stopped(&self) -> bool {

@@ -101,7 +101,7 @@ pub use fold::{Verdict, takes_back};
 pub use heard::Heard;
 pub use input::{Answer, Attempted, Context, Generation, Illegal, Input, Turn};
 pub use job::{Facts, Job, Kind};
-pub use key::{Key, UnknownKey};
+pub use key::{Key, MAX_REDRIVES, UnknownKey};
 pub use left::{Left, Leftover, Process};
 pub use limits::Limits;
 pub use load::{Load, NotLoaded};

@@ -81,8 +81,12 @@ impl Work {
         leftovers.all(|leftover| leftover.identity().is_some_and(|known| Leftover::from(&known) == *leftover))
     }
 
-    /// Found and killed over all nodes and attempts; unknown where one node's is.
+    /// Found and killed over all nodes and attempts; unknown where one node's is, and where it is not
+    /// even known which nodes there are.
     pub fn cumulative(&self) -> Cumulative {
+        if self.0.iter().any(|cluster| cluster.nodes.is_empty()) {
+            return Cumulative::default();
+        }
         let nodes = || self.0.iter().flat_map(|cluster| &cluster.nodes).map(|node| &node.report);
         Cumulative {
             found: nodes().map(|report| report.found).sum(),

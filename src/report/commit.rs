@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{DeadLetter, Outcome};
+use super::{CommandRecord, DeadLetter, Outcome, StateRecord};
 use crate::{
     ingest::{Claim, Header, Origin, Partition},
     telemetry::Trace,
 };
 
-/// The outcomes, dead letters and offsets of one batch.
+/// The outcomes, dead letters, records for unfinished work and offsets of one batch.
 #[derive(Debug)]
 pub struct Commit {
     /// The batch's name.
@@ -33,6 +33,10 @@ pub enum Message {
     Outcome(Box<Outcome>),
     /// To the dead-letters topic.
     DeadLetter(Box<DeadLetter>),
+    /// To the state topic: a job that carries on what is not finished.
+    State(StateRecord),
+    /// To the commands topic: what every process that runs jobs has to hear.
+    Command(CommandRecord),
 }
 
 /// How much of a message is sent.
@@ -74,6 +78,8 @@ impl Message {
         match self {
             Self::Outcome(outcome) => &outcome.data.origin,
             Self::DeadLetter(letter) => &letter.poison.record.origin,
+            Self::State(record) => &record.origin,
+            Self::Command(record) => &record.origin,
         }
     }
 
@@ -82,6 +88,9 @@ impl Message {
         match self {
             Self::Outcome(outcome) => outcome.encode(form),
             Self::DeadLetter(letter) => letter.encode(form),
+            // They were made to fit, and half of one would be another.
+            Self::State(record) => record.encode(),
+            Self::Command(record) => record.encode(),
         }
     }
 }

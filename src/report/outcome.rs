@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{Encoded, Form};
 use crate::{
     case::{CaseId, Class},
+    decode::Trigger,
     ingest::{Header, Origin},
     terminate::{ClusterReport, ClusterStatus, NodeReport, NodeStatus, PrincipalReport},
 };
@@ -109,7 +110,7 @@ pub struct OutcomeData {
     pub rule: Option<Arc<str>>,
     /// The rule's class.
     pub class: Option<Class>,
-    /// Where the trigger came from.
+    /// Where the trigger came from, also where a job's later attempt is told.
     pub origin: Origin,
     /// The trigger: its source, id and type.
     pub trigger: Option<TriggerRef>,
@@ -170,6 +171,12 @@ pub struct TriggerRef {
     pub id: String,
     /// The CloudEvents type.
     pub r#type: String,
+}
+
+impl From<&Trigger> for TriggerRef {
+    fn from(trigger: &Trigger) -> Self {
+        Self { source: trigger.source.clone(), id: trigger.id.clone(), r#type: trigger.kind.clone() }
+    }
 }
 
 /// Counts over all outcomes of a case.

@@ -172,7 +172,7 @@ fn desk(responder: &Responder, consumer: &Consumer) -> Result<Option<Desk<MongoC
         limits: responder.jobs.clone(),
         bounds: Bounds::default(),
     };
-    let partitions = responder.state_partitions.clone();
+    let partitions = responder.partitions.clone();
     Desk::start(&responder.kafka, topics, consumer.tenure(), tools, partitions).map(Some)
 }
 

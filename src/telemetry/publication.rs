@@ -49,6 +49,8 @@ impl<'a> Publication<'a> {
                     counts.1 += 1;
                     DeadLettered { reason: letter.poison.reason }.emit();
                 }
+                // Said by the outcome beside it.
+                Message::State(_) | Message::Command(_) => {}
             }
         }
         Self {

@@ -191,7 +191,7 @@ impl Said {
         });
         let value = Some(envelope.to_string().into_bytes());
         Decoded {
-            redriven: self.redriven,
+            redriven: u32::from(self.redriven),
             ..decode(Record { key: None, value, headers: vec![content_type], origin }, now, false)
         }
     }

@@ -65,7 +65,7 @@ fn case() -> Case {
         received_at: now(),
         decided_at: now(),
         maybe_rerun: false,
-        redriven: false,
+        redriven: 0,
     }
 }
 

@@ -88,6 +88,10 @@ impl OutcomeMade<'_> {
         if data.status == Status::Refused {
             metrics.refusals.add(1, &[KeyValue::new(label::REASON, reason)]);
         }
+        if !data.r#final {
+            // A case is measured once, when it has ended.
+            return;
+        }
         for because in data.principals.iter().filter_map(|principal| principal.spared_because) {
             let because = match because {
                 SparedBecause::Protected => "protected",

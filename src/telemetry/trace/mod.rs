@@ -141,7 +141,7 @@ impl Trace {
         let Some(open) = &mut self.open else { return };
         let outcomes = messages.iter().filter_map(|message| match message {
             Message::Outcome(outcome) => Some(&outcome.data),
-            Message::DeadLetter(_) => None,
+            Message::DeadLetter(_) | Message::State(_) | Message::Command(_) => None,
         });
         for (outcome, case) in outcomes.zip(&open.cases).filter(|(_, case)| case.span().is_recording()) {
             describe(case, outcome);

@@ -152,7 +152,7 @@ fn decided(id: &str, decision: Decision) -> Decided {
         received_at: now,
         decided_at: now,
         maybe_rerun: false,
-        redriven: false,
+        redriven: 0,
     };
     Decided { case, decision }
 }
