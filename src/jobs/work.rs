@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 use super::{Job, Left, Leftover};
 use crate::{
+    case::CaseId,
+    principal::Principals,
     report::Cumulative,
     terminate::{
         ClusterRemains, ClusterReport, Hunt, NodeError, NodeReport, Remains, Termination,
@@ -69,6 +71,12 @@ impl Work {
         Self(clusters.collect())
     }
 
+    /// What an attempt at this case's work hunts, on the clusters where something is left.
+    pub fn hunt(&self, case: CaseId, attempt: Uuid, principals: Principals) -> Hunt {
+        let left = self.0.iter().filter(|cluster| !cluster.is_done());
+        Hunt { case, attempt, principals, clusters: left.map(ClusterWork::hunt).collect() }
+    }
+
     /// Whether another attempt would have nothing to hunt.
     pub fn is_done(&self) -> bool {
         self.0.iter().all(ClusterWork::is_done)
@@ -115,15 +123,9 @@ impl Work {
 }
 
 impl Job {
-    /// What an attempt hunts, on the clusters where something is left.
+    /// What an attempt hunts.
     pub fn hunt(&self, attempt: Uuid) -> Hunt {
-        let left = self.work.0.iter().filter(|cluster| !cluster.is_done());
-        Hunt {
-            case: self.case_id,
-            attempt,
-            principals: self.principals.targets().clone(),
-            clusters: left.map(ClusterWork::hunt).collect(),
-        }
+        self.work.hunt(self.case_id, attempt, self.principals.targets().clone())
     }
 }
 
