@@ -149,10 +149,13 @@ impl ClusterWork {
     }
 
     fn hunt(&self) -> ClusterHunt {
-        let node = |node: &NodeWork| NodeHunt {
-            host: node.report.host.clone(),
-            remains: node.left.as_ref().map(Remains::from),
-            counted: node.report.found.is_some(),
+        let node = |node: &NodeWork| {
+            let found = node.report.found.unwrap_or(0);
+            NodeHunt {
+                host: node.report.host.clone(),
+                remains: node.left.as_ref().map(Remains::from),
+                outstanding: found.saturating_sub(node.report.killed.unwrap_or(0)),
+            }
         };
         let nodes = self.nodes.iter().map(node).collect();
         ClusterHunt { name: self.name.clone(), asked_at: self.asked_at, nodes }

@@ -188,7 +188,9 @@ fn terminated() -> Termination {
         nodes: vec![("m1".into(), None), ("m2".into(), left)],
     };
     let done = ClusterWork { name: "lab".into(), ..cluster(vec![node("m1", None), node("m2", None)]) };
-    let left = cluster(vec![node("m1", None), node("m2", Some(unreached()))]);
+    let mut m2 = node("m2", Some(unreached()));
+    (m2.report.found, m2.report.killed) = (Some(5), Some(3));
+    let left = cluster(vec![node("m1", None), m2]);
     Termination {
         clusters: Work(vec![left, done]).reports(),
         principals: vec![report("alice")],
@@ -211,8 +213,8 @@ fn what_a_batch_has_left_is_what_the_next_attempt_is_told() {
     let [on] = &hunt.clusters[..] else { panic!("one is done: {hunt:?}") };
     assert_eq!((&*on.name, on.asked_at), ("orders", at(1)));
     let told: Vec<_> =
-        on.nodes.iter().map(|node| (&*node.host, node.remains.clone(), node.counted)).collect();
-    assert_eq!(told, [("m1", None, true), ("m2", Some(cursors(&[7, i64::MAX])), false)]);
+        on.nodes.iter().map(|node| (&*node.host, node.remains.clone(), node.outstanding)).collect();
+    assert_eq!(told, [("m1", None, 0), ("m2", Some(cursors(&[7, i64::MAX])), 2)]);
 }
 
 #[test]
