@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 use super::{Job, Left, Leftover};
 use crate::{
+    case::CaseId,
+    principal::Principals,
     report::Cumulative,
     terminate::{
         ClusterRemains, ClusterReport, Hunt, NodeError, NodeReport, Remains, Termination,
@@ -69,6 +71,12 @@ impl Work {
         Self(clusters.collect())
     }
 
+    /// What an attempt at this case's work hunts, on the clusters where something is left.
+    pub fn hunt(&self, case: CaseId, attempt: Uuid, principals: Principals) -> Hunt {
+        let left = self.0.iter().filter(|cluster| !cluster.is_done());
+        Hunt { case, attempt, principals, clusters: left.map(ClusterWork::hunt).collect() }
+    }
+
     /// Whether another attempt would have nothing to hunt.
     pub fn is_done(&self) -> bool {
         self.0.iter().all(ClusterWork::is_done)
@@ -119,15 +127,9 @@ impl Work {
 }
 
 impl Job {
-    /// What an attempt hunts, on the clusters where something is left.
+    /// What an attempt hunts.
     pub fn hunt(&self, attempt: Uuid) -> Hunt {
-        let left = self.work.0.iter().filter(|cluster| !cluster.is_done());
-        Hunt {
-            case: self.case_id,
-            attempt,
-            principals: self.principals.targets().clone(),
-            clusters: left.map(ClusterWork::hunt).collect(),
-        }
+        self.work.hunt(self.case_id, attempt, self.principals.targets().clone())
     }
 }
 
@@ -151,10 +153,13 @@ impl ClusterWork {
     }
 
     fn hunt(&self) -> ClusterHunt {
-        let node = |node: &NodeWork| NodeHunt {
-            host: node.report.host.clone(),
-            remains: node.left.as_ref().map(Remains::from),
-            counted: node.report.found.is_some(),
+        let node = |node: &NodeWork| {
+            let found = node.report.found.unwrap_or(0);
+            NodeHunt {
+                host: node.report.host.clone(),
+                remains: node.left.as_ref().map(Remains::from),
+                outstanding: found.saturating_sub(node.report.killed.unwrap_or(0)),
+            }
         };
         let nodes = self.nodes.iter().map(node).collect();
         ClusterHunt { name: self.name.clone(), asked_at: self.asked_at, nodes }

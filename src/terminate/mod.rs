@@ -171,7 +171,6 @@ fn terminated(decided: Decided, found: &mut HashMap<CaseId, Found>) -> Terminate
             let mut of_case = found.remove(&plan.case).unwrap_or_default();
             let order = |name: &Arc<str>| plan.clusters.iter().position(|cluster| cluster == name);
             of_case.clusters.sort_by_key(|report| order(&report.name));
-            of_case.remains.sort_by_key(|remains| order(&remains.name));
             let principals = of_case.reports_on(plan.target.principals()).chain(spared(&decided.case));
             let principals = principals.collect();
             let Found { clusters, remains, known: _, cut_by } = of_case;

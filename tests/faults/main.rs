@@ -8,6 +8,7 @@ mod support;
 mod down;
 mod elsewhere;
 mod harmed;
+mod hunts;
 mod merged;
 mod restart;
 mod step_down;

@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     pattern::SessionId,
-    terminate::{ErrorClass, NodeError, survey::Identity},
+    terminate::{
+        ClusterRemains, ErrorClass, Hunted, NodeError, Remains, Termination, member::ProcessId,
+        survey::Identity,
+    },
 };
 
 fn acknowledged(second: i64, leftovers: &[&str]) -> Left {
@@ -165,4 +168,66 @@ fn nobody_and_nobody_who_can_be_is_no_job() {
     for everybody in [vec![], vec![spared], vec![PrincipalReport { db: "a@b".into(), ..report("bob") }]] {
         assert_eq!(Named::new(everybody), Err(NobodyNamed));
     }
+}
+
+fn cursors(ids: &[i64]) -> Remains {
+    Remains {
+        process: Some(ProcessId("p1".into())),
+        killed_at: Some(at(2)),
+        leftovers: ids.iter().map(|id| Identity::Cursor(*id)).collect(),
+        truncated: true,
+    }
+}
+
+/// Two clusters, of which the second is done.
+fn terminated() -> Termination {
+    let remains = |name: &str, left: Option<Remains>| ClusterRemains {
+        name: name.into(),
+        complete: true,
+        asked_at: at(1),
+        nodes: vec![("m1".into(), None), ("m2".into(), left)],
+    };
+    let done = ClusterWork { name: "lab".into(), ..cluster(vec![node("m1", None), node("m2", None)]) };
+    let mut m2 = node("m2", Some(unreached()));
+    (m2.report.found, m2.report.killed) = (Some(5), Some(3));
+    let left = cluster(vec![node("m1", None), m2]);
+    Termination {
+        clusters: Work(vec![left, done]).reports(),
+        principals: vec![report("alice")],
+        cut_by: None,
+        remains: vec![remains("orders", Some(cursors(&[7, i64::MAX]))), remains("lab", None)],
+    }
+}
+
+#[test]
+fn what_a_batch_has_left_is_what_the_next_attempt_is_told() {
+    let termination = terminated();
+    let work = Work::begin(&termination);
+    assert_eq!(work.reports(), termination.clusters, "and nothing that was said is lost");
+    assert!(!work.is_done() && work.0[1].is_done());
+    let hunt = Job { work, ..job(0) }.hunt(uuid::Uuid::from_u128(3));
+    assert_eq!(
+        (hunt.case, hunt.attempt, &hunt.principals),
+        (case(), uuid::Uuid::from_u128(3), job(0).principals.targets())
+    );
+    let [on] = &hunt.clusters[..] else { panic!("one is done: {hunt:?}") };
+    assert_eq!((&*on.name, on.asked_at), ("orders", at(1)));
+    let told: Vec<_> =
+        on.nodes.iter().map(|node| (&*node.host, node.remains.clone(), node.outstanding)).collect();
+    assert_eq!(told, [("m1", None, 0), ("m2", Some(cursors(&[7, i64::MAX])), 2)]);
+}
+
+#[test]
+fn a_plan_that_was_only_looked_at_leaves_no_work() {
+    let looked = Termination { remains: Vec::new(), ..terminated() };
+    assert!(Work::begin(&looked).is_done());
+}
+
+#[test]
+fn what_came_of_a_hunt_is_what_the_attempt_is_answered_with() {
+    assert_eq!(Attempted::of(None), Attempted::NotBegun);
+    let termination = terminated();
+    let hunted = Hunted { termination: termination.clone(), stopped: true };
+    let tried = Attempted::Tried { work: Work::begin(&termination), principals: vec![report("alice")] };
+    assert_eq!(Attempted::of(Some(hunted)), tried);
 }

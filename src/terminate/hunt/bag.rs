@@ -14,20 +14,14 @@ use crate::terminate::{
 /// What the attempt's outcome says of the node, and what the next attempt would hunt there.
 pub(super) fn of(chased: &Chased, order: &Order, max_items: usize) -> Option<(NodeReport, Option<Remains>)> {
     let Chased { node, run, met, looked, stopped: _ } = chased;
-    let known = node.leftovers();
-    let truncated = node.remains.as_ref().is_some_and(|remains| remains.truncated);
     let left: HashSet<&Identity> = run.watch.left().iter().map(Seen::whole).collect();
     let mut report = tally::node_reports(run, order, max_items).pop()?;
     if *looked {
+        let known = node.leftovers();
         let all: HashSet<&Identity> = known.iter().chain(met.keys()).collect();
-        let new = match (node.counted, truncated) {
-            (false, _) => all.len(),
-            // Whatever was cut from the list was counted.
-            (true, true) => 0,
-            (true, false) => all.len() - known.len(),
-        };
-        report.found = Some(new as u64);
-        report.killed = Some(all.iter().filter(|thing| !left.contains(*thing)).count() as u64);
+        let new = (all.len() as u64).saturating_sub(node.outstanding);
+        report.found = Some(new);
+        report.killed = Some((node.outstanding + new).saturating_sub(left.len() as u64));
     }
     report.evidence.clear();
     met.values().for_each(|seen| tally::add_evidence(&mut report, order, seen, max_items));

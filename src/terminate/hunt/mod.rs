@@ -64,9 +64,8 @@ pub struct NodeHunt {
     pub host: String,
     /// What is left there; `None` where the node is done, and so is not asked again.
     pub remains: Option<Remains>,
-    /// What is left is among what the case has found so far; not so where the look before the
-    /// kill was never finished.
-    pub counted: bool,
+    /// Of what the case has found there so far, how much is not known to be gone.
+    pub outstanding: u64,
 }
 
 /// What came of a hunt.
@@ -161,7 +160,7 @@ impl ClusterHunt {
             Some(node) => node.remains.is_some().then(|| node.clone()),
             None => {
                 let remains = Some(Remains::default());
-                Some(NodeHunt { host: host.to_owned(), remains, counted: true })
+                Some(NodeHunt { host: host.to_owned(), remains, outstanding: 0 })
             }
         }
     }

@@ -22,6 +22,27 @@ async fn an_open_circuit_closes_when_the_member_answers_again() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_cluster_hears_that_a_member_of_it_answers_again() {
+    let closings = Closings::default();
+    let mut closed = closings.hear();
+    let [orders, lab] = ["orders", "lab"].map(|name| Circuits::of(name.into(), closings.clone()));
+    for circuits in [&orders, &orders, &lab] {
+        circuits.trip(Fake::new("m:1"));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while circuits.is_open("m:1") {
+            assert!(Instant::now() < deadline, "never closed");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+    // However late one asks.
+    assert_eq!(closed.next().await, Some(vec!["lab".into(), "orders".into()]));
+    orders.trip(Fake::new("m:2"));
+    assert_eq!(closed.next().await, Some(vec!["orders".into()]));
+    drop((closings, orders, lab));
+    assert_eq!(closed.next().await, None);
+}
+
+#[tokio::test]
 async fn all_who_hold_the_circuits_see_the_same() {
     let member = Fake::new("m:1");
     member.dead.store(true, Ordering::SeqCst);

@@ -47,6 +47,8 @@ pub struct Fake {
     things: Mutex<Vec<Thing>>,
     idle: Mutex<Vec<IdleConnection>>,
     process: Mutex<String>,
+    /// Its clock less ours.
+    pub ahead: Mutex<SignedDuration>,
     pub authorized: AtomicBool,
     pub sees_all: AtomicBool,
     /// Nothing is answered, ever.
@@ -70,6 +72,7 @@ impl Fake {
             things: Mutex::default(),
             idle: Mutex::default(),
             process: Mutex::new("first".to_owned()),
+            ahead: Mutex::default(),
             authorized: AtomicBool::new(true),
             sees_all: AtomicBool::new(true),
             dead: AtomicBool::new(false),
@@ -99,6 +102,16 @@ impl Fake {
             evidence: Evidence { opid: Some(opid.to_string()), ..Evidence::of(Kind::Operation) },
         };
         things.push(Thing { seen, temper });
+    }
+
+    /// Whatever it is.
+    pub fn has(&self, seen: Seen, temper: Temper) {
+        self.things.lock().unwrap().push(Thing { seen, temper });
+    }
+
+    /// What runs on it, by identity.
+    pub fn still_has(&self) -> Vec<Identity> {
+        self.things.lock().unwrap().iter().map(|thing| thing.seen.identity.clone()).collect()
     }
 
     /// Somebody's cursor and open transaction.
@@ -138,7 +151,7 @@ impl Fake {
         self.things.lock().unwrap().clear();
     }
 
-    /// What it was asked: `kill <cases>` and `killOp <opid>`, in order.
+    /// What it was asked: `kill <cases>`, `end session <numbers>` and `killOp <opid>`, in order.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -194,7 +207,7 @@ impl Member for Fake {
     async fn hello(&self) -> Result<Hello, NodeError> {
         self.answers().await;
         let process = ProcessId(self.process.lock().unwrap().clone());
-        Ok(Hello { process, ahead: SignedDuration::ZERO, error: SignedDuration::from_millis(1) })
+        Ok(Hello { process, ahead: *self.ahead.lock().unwrap(), error: SignedDuration::from_millis(1) })
     }
 
     async fn enforces_authorization(&self, _: &ProcessId) -> Result<bool, NodeError> {
@@ -220,7 +233,15 @@ impl Member for Fake {
     async fn kill(&self, patterns: &Patterns, comment: &Comment) -> Result<(), NodeError> {
         self.answers().await;
         let cases = comment.cases.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        self.asked.lock().unwrap().push(format!("kill {cases}"));
+        let sessions = patterns.iter().filter_map(|pattern| match pattern {
+            Pattern::Uid(_) => None,
+            Pattern::Lsid(session) => Some(session.id.as_u128().to_string()),
+        });
+        let sessions = sessions.collect::<Vec<_>>().join(" ");
+        self.asked.lock().unwrap().push(match sessions.as_str() {
+            "" => format!("kill {cases}"),
+            sessions => format!("end session {sessions}"),
+        });
         self.kills.lock().unwrap().pop_front().unwrap_or(Ok(()))?;
         self.die(|seen| {
             patterns.iter().any(|pattern| match pattern {

@@ -2,12 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
+use jiff::ToSpan as _;
 use tokio::time::Instant;
 
 use super::{
     fake::Temper::{Immortal, Lingering, Mortal, Returning},
     *,
 };
+use crate::terminate::survey::{Identity, Seen};
 
 fn alice() -> Order {
     order(vec![part("1", &["alice@admin"])])
@@ -33,6 +35,23 @@ async fn a_kill_that_does_nothing_is_never_clean() {
         ["Leftover found 1 killed 0 left 1"]
     );
     assert_eq!(member.asked().len(), 4, "once, and verify.rounds times more");
+}
+
+/// By the next look it may be at work for its client: the thing that was found is still there.
+#[tokio::test]
+async fn a_cursor_that_is_read_while_one_checks_is_left_over_all_the_same() {
+    let member = Fake::new("m:1");
+    member.runs(&["alice@admin"], true, Immortal);
+    let step = |began: i64| {
+        move |seen: &mut Vec<Seen>| {
+            seen[0].part_of = Some(Identity::Cursor(7));
+            seen[0].began = Some(Timestamp::now() + began.hours());
+        }
+    };
+    member.before_look(0, |seen| seen[0].identity = Identity::Cursor(7));
+    (1..=500).for_each(|look| member.before_look(look, step(if look % 2 == 0 { 1 } else { -1 })));
+    let lines = cut_with(&member, &alice(), &short(), &Circuits::default()).await;
+    assert_eq!(lines, ["Leftover found 1 killed 0 left 1"]);
 }
 
 #[tokio::test]

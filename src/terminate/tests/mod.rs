@@ -3,7 +3,10 @@
 mod circuits;
 mod clusters;
 mod fake;
+mod hunted;
+mod hunts;
 mod kills;
+mod left;
 mod orders;
 mod rollup;
 
