@@ -77,3 +77,4 @@ pub mod responder;
 pub mod service;
 pub mod telemetry;
 pub mod terminate;
+pub mod unfinished;
