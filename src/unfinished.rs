@@ -33,8 +33,7 @@ impl Unfinished {
     /// Reads both. Blocks.
     pub fn read(kafka: &Kafka, topics: &JobTopics) -> Result<Self, ReadError> {
         let mut unfinished = Self::default();
-        // The commands first: what is applied between the two readings is still seen to be wanted,
-        // and not taken for unknown.
+        // The commands first: what was applied meanwhile has then ended its case on the other.
         read_all(kafka, &topics.commands, |record| unfinished.command(&record))?;
         read_all(kafka, &topics.state, |record| unfinished.state(&record))?;
         Ok(unfinished)
