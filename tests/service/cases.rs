@@ -19,6 +19,7 @@ fn with_jobs(partitions: i32) -> Plan {
 fn job(id: &str, user: &str, cluster: &str, partition: i32, minutes_ago: i64) -> Job {
     let now = Timestamp::now();
     let then = now - minutes_ago.minutes();
+    let nothing_known = json!({"process": null, "killed_at": null, "leftovers": [], "truncated": false});
     serde_json::from_value(json!({
         "case_id": case_of(SOURCE, id), "n": 0, "seq": 1, "kind": "deferred", "partition": partition,
         "due": now + 1.minute(), "attempts": 3, "give_up_at": now + 23.hours() + 30.minutes(),
@@ -34,11 +35,22 @@ fn job(id: &str, user: &str, cluster: &str, partition: i32, minutes_ago: i64) ->
             "user": user, "db": "admin", "known": "yes", "near": [], "spared": false, "spared_because": null,
         }],
         "work": [{
-            "name": cluster, "complete": false, "asked_at": then, "nodes": [],
-            "errors": [{"class": "transient", "code": null, "node": "m2:27017", "message": "connection refused"}],
+            "name": cluster, "complete": true, "asked_at": then, "errors": [],
+            "nodes": [{"report": unreachable(), "left": nothing_known}],
         }],
     }))
     .expect("a job")
+}
+
+fn unreachable() -> Value {
+    let error =
+        json!({"class": "transient", "code": null, "node": "m2:27017", "message": "connection refused"});
+    json!({
+        "host": "m2:27017", "role": "secondary", "status": "unreachable", "found": null, "killed": null, "left": 0,
+        "returned": 0, "returned_active": 0, "spared_shared": 0, "unattributable_cursors": 0,
+        "idle_connections": 0, "idle_clients": [], "evidence": [], "truncated": false, "attempts": 3,
+        "errors": [error], "before_at": null, "killed_at": null, "verified_at": null,
+    })
 }
 
 fn record(key: &Key, value: Vec<u8>) -> Raw {
@@ -109,7 +121,7 @@ fn open_cases_are_listed_from_every_partition_and_ended_ones_only_when_asked_for
     assert!(lines[1].starts_with(&old.case_id.to_string()[..8]), "the oldest first: {out}");
     let words = |line: &str| line.split_whitespace().skip(4).take(2).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(lines[1]), ["mallory@admin", "4"], "the state beats the creation: {out}");
-    assert_eq!(lines[2], "    orders: connection refused", "{out}");
+    assert_eq!(lines[2], "    orders m2:27017: unreachable: connection refused", "{out}");
     assert_eq!(words(lines[3]), ["olga@admin", "3"], "{out}");
     assert_eq!(lines[5], "2 open cases", "{out}");
 
