@@ -78,3 +78,4 @@ pub mod responder;
 pub mod service;
 pub mod telemetry;
 pub mod terminate;
+pub mod unfinished;

@@ -5,6 +5,7 @@
 mod support;
 
 mod service {
+    mod cases;
     mod commands;
     mod events;
     mod fault_points;

@@ -1,55 +1,76 @@
 //! What is to be said of Kafka and its topics.
 
-use super::report::Finding;
+use super::{report::Finding, unfinished};
 use crate::{
-    config::Kafka,
+    config::Config,
     edge::{
         kafka_admin::Admin,
         kafka_client,
-        kafka_topics::{Verdict, judge, needed},
+        kafka_topics::{Judged, Needs, Role, Seen, Verdict, judge},
     },
 };
 
 /// Asks the brokers.
-pub async fn findings(kafka: &Kafka) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = kafka_client::validate(kafka)
+pub async fn findings(config: &Config) -> Vec<Finding> {
+    let kafka = &config.kafka;
+    let faults: Vec<Finding> = kafka_client::validate(kafka)
         .into_iter()
         .map(|fault| {
             Finding::fault("kafka.properties", fault, "see librdkafka's CONFIGURATION.md".to_owned())
         })
         .collect();
-    if !findings.is_empty() {
-        return findings;
+    if !faults.is_empty() {
+        return faults;
     }
-    let needed = needed(kafka);
-    let names: Vec<String> = needed.iter().map(|(name, _)| name.clone()).collect();
+    let needs = Needs::of(config);
     let seen = match Admin::new(kafka) {
-        Ok(admin) => admin.look(&names).await,
+        Ok(admin) => admin.look(&needs.names()).await,
         Err(error) => Err(error),
     };
     match seen {
         Err(error) => {
             let fix = "start it, or correct bootstrap.servers and the security properties".to_owned();
-            findings.push(Finding::fault("", error.to_string(), fix));
+            vec![Finding::fault("", error.to_string(), fix)]
         }
         Ok(seen) => {
-            for judged in judge(&needed, &seen, kafka_client::message_max_bytes(kafka)) {
-                let subject = format!("{} ({})", judged.name, judged.role.name());
-                if judged.findings.is_empty() {
-                    findings.push(Finding::ok(subject, "is there"));
-                    continue;
-                }
-                findings.extend(judged.findings.iter().map(|found| match found.verdict {
-                    Verdict::Ok => Finding::ok(subject.clone(), found.what.clone()),
-                    Verdict::Warning => {
-                        Finding::warning(subject.clone(), found.what.clone(), found.fix.clone())
-                    }
-                    Verdict::Wrong | Verdict::Missing => {
-                        Finding::fault(subject.clone(), found.what.clone(), found.fix.clone())
-                    }
-                }));
+            let judged = judge(&needs, &seen);
+            let mut findings: Vec<Finding> = judged.iter().flat_map(topic).collect();
+            if are_there(&judged) {
+                findings.extend(unfinished::findings(config, &seen).await);
             }
+            findings
         }
     }
-    findings
+}
+
+fn topic(judged: &Judged) -> Vec<Finding> {
+    let subject = format!("{} ({})", judged.name, judged.role.name());
+    if judged.findings.is_empty() {
+        return vec![Finding::ok(subject, "is there")];
+    }
+    let findings = judged.findings.iter().map(|found| match found.verdict {
+        Verdict::Ok => Finding::ok(subject.clone(), found.what.clone()),
+        Verdict::Warning => Finding::warning(subject.clone(), found.what.clone(), found.fix.clone()),
+        Verdict::Wrong | Verdict::Missing => {
+            Finding::fault(subject.clone(), found.what.clone(), found.fix.clone())
+        }
+    });
+    findings.collect()
+}
+
+/// Whether both topics of unfinished work can be read.
+fn are_there(judged: &[Judged]) -> bool {
+    let of_jobs = |topic: &&Judged| match topic.role {
+        Role::State | Role::Commands => true,
+        Role::Triggers | Role::Outcomes | Role::DeadLetters => false,
+    };
+    let mut topics = judged.iter().filter(of_jobs).peekable();
+    topics.peek().is_some()
+        && topics.all(|topic| topic.topic.as_ref().is_some_and(|topic| topic.leaderless == 0))
+}
+
+/// Whether records of this topic have the broker's time.
+pub(super) fn has_brokers_time(seen: &Seen, topic: &str) -> bool {
+    let config = seen.topics.get(topic).and_then(|topic| topic.config.as_ref());
+    config.and_then(|config| config.get("message.timestamp.type")).is_some_and(|kind| kind == "LogAppendTime")
 }

@@ -13,6 +13,7 @@ pub mod report;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unfinished;
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ use futures::future::join_all;
 
 use self::report::{About, Finding, Reach, Report, Section};
 use crate::{
-    config::{Config, Kafka, Surroundings},
+    config::{Config, Surroundings},
     edge::mongo_check,
 };
 
@@ -31,7 +32,7 @@ pub use text::text;
 /// `kafka`) and every cluster.
 pub async fn check<K>(path: &Path, surroundings: &dyn Surroundings, offline: bool, kafka: K) -> Report
 where
-    K: AsyncFnOnce(&Kafka) -> Vec<Finding>,
+    K: AsyncFnOnce(&Config) -> Vec<Finding>,
 {
     let file = path.display().to_string();
     let only = |reach, findings| Report {
@@ -50,10 +51,8 @@ where
     if offline {
         return only(Reach::Offline, findings);
     }
-    let (kafka, clusters) = futures::join!(
-        kafka(&config.kafka),
-        join_all(config.clusters.iter().map(|one| cluster(one, &config)))
-    );
+    let (kafka, clusters) =
+        futures::join!(kafka(&config), join_all(config.clusters.iter().map(|one| cluster(one, &config))));
     let mut report = only(Reach::Everything, findings);
     report.sections.push(Section::new(About::Kafka, Vec::new(), kafka));
     report.sections.extend(clusters);

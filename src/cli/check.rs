@@ -11,7 +11,7 @@ use crate::{
         report::{About, Finding, Level, Reach, Report},
         text,
     },
-    config::{Kafka, Process},
+    config::{Config, Process},
 };
 
 /// What to look at and how to say it.
@@ -34,7 +34,7 @@ pub struct CheckArgs {
 /// Looks, and prints what was found. `kafka` says what is to be said of the topics.
 pub async fn run<K>(args: &CheckArgs, kafka: K) -> Exit
 where
-    K: AsyncFnOnce(&Kafka) -> Vec<Finding>,
+    K: AsyncFnOnce(&Config) -> Vec<Finding>,
 {
     let report = check(&args.config, &Process, args.offline, kafka).await;
     let written = match args.json {

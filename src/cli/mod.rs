@@ -1,5 +1,6 @@
 //! The command line: one file a command. Each takes its parsed arguments and gives an [`Exit`].
 
+mod cases;
 pub mod check;
 mod dead_letters;
 mod demo;
@@ -81,6 +82,8 @@ enum Command {
     Health(health::HealthArgs),
     /// List what could not be read, show it, or send it again
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// List work that is not finished, show a case with its outcomes, or end one
+    Cases(cases::CasesArgs),
     /// Print the responder's least-privilege role and user as a script for mongosh
     Role(role::RoleArgs),
 }
@@ -100,6 +103,7 @@ impl Cli {
             Command::Respond(args) => block_on(respond::run(&args)),
             Command::Health(args) => health::health(&args),
             Command::DeadLetters(args) => dead_letters::run(&args),
+            Command::Cases(args) => cases::run(&args),
             Command::Role(args) => role::role(&args),
         }
     }

@@ -7,11 +7,11 @@ use std::{
 
 use super::Exit;
 use crate::{
-    config::Kafka,
+    config::Config,
     edge::{
         kafka_admin::{Admin, AdminError, Wanted},
         kafka_client,
-        kafka_topics::{self, Judged, Verdict},
+        kafka_topics::{self, Judged, Needs, Role, Seen, Verdict},
     },
 };
 
@@ -24,7 +24,8 @@ pub struct TopicsArgs {
     /// Create the topics that are missing.
     #[arg(long)]
     pub create: bool,
-    /// How many partitions a created topic gets [default: the broker's].
+    /// How many partitions a created topic gets [default: the broker's; for `state` as many as the triggers
+    /// have]. `commands` gets one.
     #[arg(long, value_name = "N", requires = "create", value_parser = clap::value_parser!(u16).range(1..))]
     pub partitions: Option<u16>,
     /// How many replicas a created topic gets [default: the broker's].
@@ -35,22 +36,22 @@ pub struct TopicsArgs {
 /// The command.
 pub async fn run(args: &TopicsArgs) -> Exit {
     match super::load(&args.config) {
-        Ok(config) => topics(&config.kafka, args, &mut io::stdout().lock()).await,
+        Ok(config) => topics(&config, args, &mut io::stdout().lock()).await,
         Err(exit) => exit,
     }
 }
 
 /// The command with its configuration read; what it finds goes to `out`, what prevents it to
 /// standard error.
-pub async fn topics(kafka: &Kafka, args: &TopicsArgs, out: &mut impl Write) -> Exit {
-    let faults = kafka_client::validate(kafka);
+pub async fn topics(config: &Config, args: &TopicsArgs, out: &mut impl Write) -> Exit {
+    let faults = kafka_client::validate(&config.kafka);
     if !faults.is_empty() {
         for fault in faults {
             eprintln!("severance: kafka.properties: {fault}");
         }
         return Exit::Usage;
     }
-    match look_and_create(kafka, args, out).await {
+    match look_and_create(config, args, out).await {
         Ok(exit) => exit,
         Err(Ended::Kafka(error)) => {
             eprintln!("severance: {error}");
@@ -84,22 +85,13 @@ impl From<io::Error> for Ended {
     }
 }
 
-async fn look_and_create(kafka: &Kafka, args: &TopicsArgs, out: &mut impl Write) -> Result<Exit, Ended> {
-    let needed = kafka_topics::needed(kafka);
-    let names: Vec<String> = needed.iter().map(|(name, _)| name.clone()).collect();
-    let admin = Admin::new(kafka)?;
-    let seen = admin.look(&names).await?;
-    let judged = kafka_topics::judge(&needed, &seen, kafka_client::message_max_bytes(kafka));
+async fn look_and_create(config: &Config, args: &TopicsArgs, out: &mut impl Write) -> Result<Exit, Ended> {
+    let needs = Needs::of(config);
+    let admin = Admin::new(&config.kafka)?;
+    let seen = admin.look(&needs.names()).await?;
+    let judged = kafka_topics::judge(&needs, &seen);
     table(&judged, out)?;
-    let missing: Vec<Wanted> = judged
-        .iter()
-        .filter(|topic| topic.verdict() == Verdict::Missing)
-        .map(|topic| Wanted {
-            name: topic.name.clone(),
-            partitions: args.partitions,
-            replication: args.replication,
-        })
-        .collect();
+    let missing: Vec<&Judged> = judged.iter().filter(|topic| topic.verdict() == Verdict::Missing).collect();
     let mut exit =
         if judged.iter().any(|topic| topic.verdict() == Verdict::Wrong) { Exit::Failed } else { Exit::Done };
     if missing.is_empty() {
@@ -108,7 +100,20 @@ async fn look_and_create(kafka: &Kafka, args: &TopicsArgs, out: &mut impl Write)
     if !args.create {
         return Ok(Exit::Failed);
     }
-    for (name, created) in admin.create(&missing).await? {
+    let replication = match args.replication {
+        Some(replication) => Some(usize::from(replication)),
+        None => admin.default_replication(&seen).await,
+    };
+    let wanted: Vec<Wanted> = missing
+        .iter()
+        .map(|topic| Wanted {
+            name: topic.name.clone(),
+            partitions: partitions(topic.role, args, &needs, &seen),
+            replication: args.replication,
+            settings: needs.settings(topic.role, replication),
+        })
+        .collect();
+    for (name, created) in admin.create(&wanted).await? {
         match created {
             Ok(()) => writeln!(out, "created {name}")?,
             Err(reason) => {
@@ -118,6 +123,19 @@ async fn look_and_create(kafka: &Kafka, args: &TopicsArgs, out: &mut impl Write)
         }
     }
     Ok(exit)
+}
+
+/// The number of `state`'s partitions cannot be changed once there are cases, and it bounds how many
+/// processes carry them on.
+fn partitions(role: Role, args: &TopicsArgs, needs: &Needs, seen: &Seen) -> Option<u16> {
+    match role {
+        Role::Triggers | Role::Outcomes | Role::DeadLetters => args.partitions,
+        Role::State => {
+            let triggers = kafka_topics::most_partitions(&needs.topics, seen);
+            args.partitions.or_else(|| u16::try_from(triggers?).ok())
+        }
+        Role::Commands => Some(1),
+    }
 }
 
 fn table(judged: &[Judged], out: &mut impl Write) -> io::Result<()> {

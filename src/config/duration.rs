@@ -63,11 +63,35 @@ pub fn write(duration: Duration) -> String {
     }
 }
 
+/// Writes a duration for people, with every unit that it needs: `7d 1h 30s`.
+pub fn spell(duration: Duration) -> String {
+    let mut ms = duration.as_millis();
+    let mut parts = Vec::new();
+    for (unit_ms, unit) in [(DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"), (SECOND_MS, "s"), (1, "ms")] {
+        let count = ms / u128::from(unit_ms);
+        ms %= u128::from(unit_ms);
+        if count > 0 {
+            parts.push(format!("{count}{unit}"));
+        }
+    }
+    if parts.is_empty() { "0".to_owned() } else { parts.join(" ") }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_duration_is_spelled_with_every_unit_that_it_needs() {
+        let spelled = |seconds| spell(Duration::from_secs(seconds));
+        assert_eq!(
+            (spelled(608_430), spelled(86_400), spelled(61)),
+            ("7d 1h 30s".into(), "1d".into(), "1m 1s".into())
+        );
+        assert_eq!((spelled(0), spell(Duration::from_millis(1_002))), ("0".into(), "1s 2ms".into()));
+    }
 
     #[test]
     fn every_unit_is_understood_and_only_zero_needs_none() {

@@ -171,7 +171,7 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
 }
 
 /// Where events come from and outcomes go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Kafka {
     /// librdkafka's properties, those that correctness rests on left out.
     pub properties: BTreeMap<String, SecretString>,

@@ -45,6 +45,8 @@ pub struct Wanted {
     pub partitions: Option<u16>,
     /// How many replicas; the broker's default where it is not said.
     pub replication: Option<u16>,
+    /// What differs from the broker's defaults, by setting.
+    pub settings: Vec<(&'static str, String)>,
 }
 
 /// How long a broker may take to answer.
@@ -98,6 +100,15 @@ impl Admin {
         Ok(seen)
     }
 
+    /// How many replicas a topic gets where nobody says it; `None` where we may not know.
+    pub async fn default_replication(&self, seen: &Seen) -> Option<usize> {
+        let broker = ResourceSpecifier::Broker(seen.broker?);
+        let described = self.admin.describe_configs([&broker], &options()).await.ok()?;
+        let resource = described.into_iter().next()?.ok()?;
+        let entry = resource.entries.iter().find(|entry| entry.name == "default.replication.factor")?;
+        entry.value.as_ref()?.parse().ok()
+    }
+
     /// Creates topics; says of each whether it is there now, or why not.
     pub async fn create(&self, wanted: &[Wanted]) -> Result<Vec<(String, Result<(), String>)>, AdminError> {
         let default = |number: Option<u16>| number.map_or(BROKERS_DEFAULT, i32::from);
@@ -105,7 +116,8 @@ impl Admin {
             .iter()
             .map(|topic| {
                 let replication = TopicReplication::Fixed(default(topic.replication));
-                NewTopic::new(&topic.name, default(topic.partitions), replication)
+                let new = NewTopic::new(&topic.name, default(topic.partitions), replication);
+                topic.settings.iter().fold(new, |new, (key, value)| new.set(key, value))
             })
             .collect();
         let created = self.admin.create_topics(&topics, &options()).await;
@@ -128,12 +140,13 @@ fn options() -> AdminOptions {
 }
 
 fn metadata(looker: &BaseConsumer<Watched>, names: &[String]) -> Result<Seen, AdminError> {
-    let mut seen = Seen { brokers: 0, topics: BTreeMap::new() };
+    let mut seen = Seen { brokers: 0, broker: None, topics: BTreeMap::new() };
     for name in names {
         let metadata = looker
             .fetch_metadata(Some(name), ANSWER)
             .map_err(|error| AdminError::Unreachable(cause(looker, &error)))?;
         seen.brokers = metadata.brokers().len();
+        seen.broker = metadata.brokers().first().map(|broker| broker.id());
         for topic in metadata.topics().iter().filter(|topic| topic.name() == name) {
             let partitions = topic.partitions();
             if topic.error().is_some() || partitions.is_empty() {

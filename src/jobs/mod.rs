@@ -84,6 +84,7 @@ mod limits;
 mod load;
 mod named;
 mod shelf;
+mod shelves;
 mod state;
 mod steps;
 pub mod transition;
@@ -107,8 +108,9 @@ pub use limits::Limits;
 pub use load::{Load, NotLoaded};
 pub use named::{Named, NobodyNamed};
 pub use shelf::{Current, Filed, Shelf};
+pub use shelves::Shelves;
 pub use state::{Done, State};
-pub use wire::{SCHEMA_VERSION, TooLarge, Unreadable};
+pub use wire::{MAX_RECORD, SCHEMA_VERSION, TooLarge, Unreadable};
 pub use work::{ClusterWork, NodeWork, Work};
 
 #[cfg(test)]

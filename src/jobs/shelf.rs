@@ -96,8 +96,6 @@ fn go_on(job: &Arc<Job>, done: Option<&Done>) -> Arc<Job> {
 fn in_its_partition(lives_in: i32, found_in: i32) -> Result<(), Unreadable> {
     match lives_in == found_in {
         true => Ok(()),
-        false => Err(Unreadable::invalid(format!(
-            "it lives in partition {lives_in} and stands in {found_in}: the number of partitions was changed"
-        ))),
+        false => Err(Unreadable::Elsewhere { lives_in, found_in }),
     }
 }

@@ -40,6 +40,16 @@ pub enum Unreadable {
         /// The word.
         what: String,
     },
+    /// A job in another partition than the one that it names.
+    #[error(
+        "it lives in partition {lives_in} and stands in {found_in}: the number of partitions was changed"
+    )]
+    Elsewhere {
+        /// The partition that it names.
+        lives_in: i32,
+        /// The partition in which it was read.
+        found_in: i32,
+    },
     /// Of our version, and not as it should be.
     #[error("not a record of schema_version {SCHEMA_VERSION}: {why}")]
     Invalid {

@@ -80,8 +80,12 @@ fn main() {
             let mut event = compromised(&["victim@admin"]);
             let sent = Timestamp::now();
             event["time"] = json!(sent.to_string());
-            let encoded =
-                Encoded { key: None, value: Some(event.to_string().into_bytes()), headers: Vec::new() };
+            let encoded = Encoded {
+                key: None,
+                value: Some(event.to_string().into_bytes()),
+                headers: Vec::new(),
+                partition: None,
+            };
             for answer in sender.send(&[("bench.triggers".into(), encoded)], PATIENCE) {
                 answer.expect("published");
             }

@@ -9,7 +9,8 @@ use severance::privilege::{NEEDED_SHARDED, ROLE, role_privileges};
 
 use super::house::{House, PROGRAM, Plan, SOON, event, outcome};
 
-fn severance(arguments: &[&str]) -> (i32, String, String) {
+/// Its exit code, and what it said on both outputs.
+pub fn severance(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(PROGRAM).args(arguments).env_remove("RUST_LOG").output().expect("it was built");
     let Output { status, stdout, stderr } = output;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");

@@ -85,6 +85,7 @@ impl Setup {
             key: None,
             value: Some(event.to_string().into_bytes()),
             headers: Vec::new(),
+            partition: None,
         };
         let topic: Arc<str> = format!("{}.triggers", self.prefix).into();
         let records: Vec<_> = events.iter().map(|event| (topic.clone(), encoded(event))).collect();
