@@ -65,6 +65,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod lab;
 pub mod lanes;
+mod last_resort;
 pub mod pattern;
 pub mod pipeline;
 pub mod principal;
