@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use futures::future::{join_all, try_join_all};
+use tokio::sync::watch;
 
 use crate::{
     config::{self, Config},
     decide::Policy,
-    edge::mongo_cluster::{InvalidCluster, MongoCluster},
+    edge::{
+        kafka_past::{Beginnings, Past, Reach},
+        mongo_cluster::{InvalidCluster, MongoCluster},
+    },
     ingest::Trust,
-    pipeline::{Clock, Pipeline},
+    pipeline::{Clock, Pipeline, REMEMBERED_CASES},
     report::Speaker,
     terminate::{
         Pace, Terminator,
@@ -56,6 +60,14 @@ impl Responder {
             work,
             clusters,
         })
+    }
+
+    /// Remembers again which events were heard before each of these beginnings, as far back as any event
+    /// may be accepted.
+    pub fn past(&self, beginnings: watch::Receiver<Beginnings>) -> Past {
+        let pipeline = self.pipeline.clone();
+        let reach = Reach { since: self.pipeline.oldest_accepted(), most: REMEMBERED_CASES };
+        Past::start(&self.kafka, beginnings, reach, move |records| pipeline.recall(records))
     }
 
     /// Finds every member and logs in there, so that the first kill need not wait for that. What

@@ -18,6 +18,7 @@ use crate::{
         http,
         kafka_commit::Committer,
         kafka_consumer::{Batches, Consumer, ConsumerError},
+        kafka_past::Past,
         kafka_publisher::PublishError,
         mongo_cluster::InvalidCluster,
     },
@@ -87,7 +88,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     );
 
     let drain = responder.work.drain;
-    let work = serve(&responder, batches, &committer);
+    let past = responder.past(consumer.beginnings());
+    let work = serve(&responder, batches, past, &committer);
     tokio::pin!(work);
     let (ended, until) = tokio::select! {
         ended = &mut work => (ended, Instant::now() + drain),
@@ -100,6 +102,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
                 Ok(ended) => (ended, until),
                 Err(_) => {
                     committer.stop();
+                    // What is given up in time is no attempt of ours at its records.
+                    let _given_up = timeout(GOODBYE, &mut work).await;
                     (Err(ServiceError::NotDrained(drain)), until)
                 }
             }
@@ -137,9 +141,17 @@ struct InFlight {
 }
 
 /// While one batch is checked, reported and published, the next is being killed.
-async fn serve(responder: &Responder, batches: Batches, committer: &Committer) -> Result<(), ServiceError> {
+async fn serve(
+    responder: &Responder,
+    batches: Batches,
+    past: Past,
+    committer: &Committer,
+) -> Result<(), ServiceError> {
     let (started, in_order) = mpsc::channel(responder.work.depth);
-    tokio::try_join!(start(responder, batches, started), finish(in_order, committer, &responder.kafka))?;
+    tokio::try_join!(
+        start(responder, batches, past, started),
+        finish(in_order, committer, &responder.kafka)
+    )?;
     Ok(())
 }
 
@@ -147,6 +159,7 @@ async fn serve(responder: &Responder, batches: Batches, committer: &Committer) -
 async fn start(
     responder: &Responder,
     mut batches: Batches,
+    mut past: Past,
     started: mpsc::Sender<InFlight>,
 ) -> Result<(), ServiceError> {
     let slots = Arc::new(Semaphore::new(responder.work.depth));
@@ -157,6 +170,7 @@ async fn start(
         let Ok(slot) = slots.clone().acquire_owned().await else { return Ok(()) };
         let Some(batch) = batches.next().await? else { return Ok(()) };
         BatchTaken { batch: batch.id, records: &batch.records }.emit();
+        past.known(&batch.fresh).await;
         let decided = responder.pipeline.decide(batch).await;
         let mut turn = lanes.enter(decided.touches());
         let pipeline = responder.pipeline.clone();

@@ -48,7 +48,7 @@ impl Committer {
             }
             Way::ExactlyOnce(transactions) => transactions.commit(commit).await,
         };
-        self.offsets.settled(&claim);
+        self.offsets.settled(&claim, done.is_ok());
         done
     }
 
