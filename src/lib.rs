@@ -68,6 +68,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod lab;
 pub mod lanes;
+mod last_resort;
 pub mod pattern;
 pub mod pause;
 pub mod pipeline;

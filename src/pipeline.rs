@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     case::CaseId,
     decide::{Context, Decided, Decision, Policy, decide},
-    decode::{Decoded, decode},
+    decode::{self, Body, Decoded, decode},
     fault_point::{self, Place},
     ingest::{Batch, Claim, Origin, Partition, Record},
     lanes::Touches,
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Most accepted cases that are remembered to tell duplicates: about 20 MB at most.
-const REMEMBERED_CASES: usize = 100_000;
+pub(crate) const REMEMBERED_CASES: usize = 100_000;
 
 /// Tells the time; passed in, so that tests can say what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -56,14 +57,17 @@ impl<C: Cluster> Pipeline<C> {
     /// The first half: what is to be done. Batches pass through it one by one, in their order.
     pub async fn decide(&self, batch: Batch) -> DecidedBatch {
         let mut trace = Trace::of(&batch);
-        let Batch { id, records, fresh, received_at, claim } = batch;
+        let Batch { id, records, fresh, crashed, received_at, claim } = batch;
         let offsets = next_offsets(&records);
         let mut decoded: Vec<Decoded> = records
             .into_iter()
             .map(|record| {
                 let maybe_rerun =
                     record.origin.partition().is_some_and(|partition| fresh.contains(&partition));
-                decode(record, received_at, maybe_rerun)
+                match crashed {
+                    Some(crashes) => decode::give_up(record, crashes, received_at, maybe_rerun),
+                    None => decode(record, received_at, maybe_rerun),
+                }
             })
             .collect();
         trace.decoded(&mut decoded);
@@ -84,6 +88,26 @@ impl<C: Cluster> Pipeline<C> {
             report(&self.speaker, id, terminated, offsets, claim, self.deferring.as_ref(), (self.clock)());
         trace.reported(&commit.messages);
         Commit { trace, ..commit }
+    }
+
+    /// How old an event may be that is accepted, of whatever class.
+    pub fn oldest_accepted(&self) -> Duration {
+        let limits = &self.policy.limits;
+        limits.max_event_age.values().max().copied().unwrap_or_default().saturating_add(limits.clock_skew)
+    }
+
+    /// Records from before we were here. Those which would be accepted now are remembered as if they
+    /// had been accepted then: nobody else can tell any more. Nothing is asked of any cluster for it,
+    /// so an event that names nobody but our own account counts as accepted too.
+    pub fn recall(&self, records: Vec<Record>) {
+        let now = (self.clock)();
+        let mut decoded: Vec<Decoded> =
+            records.into_iter().map(|record| decode(record, now, false)).collect();
+        decoded.retain(|one| !was_early(one));
+        let own_accounts =
+            self.terminator.clusters().iter().map(|cluster| (cluster.name().clone(), Vec::new())).collect();
+        let context = Context { now, own_accounts, accepted: HashMap::new() };
+        self.remember(&decide(&self.policy, decoded, &context));
     }
 
     /// Gathers what `decide` needs to know of the world.
@@ -118,6 +142,17 @@ impl<C: Cluster> Pipeline<C> {
     fn accepted(&self) -> std::sync::MutexGuard<'_, Accepted> {
         // A case is entered in two steps of which each leaves it usable.
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether it was dated later than it came: what was said to it then is not known.
+fn was_early(decoded: &Decoded) -> bool {
+    let Ok(trigger) = &decoded.content else { return false };
+    match &trigger.body {
+        Body::Offboarded { effective_at: Some(at), .. } => {
+            decoded.record.origin.timestamp().is_none_or(|came| *at > came)
+        }
+        _ => false,
     }
 }
 

@@ -7,17 +7,19 @@ use std::{
 };
 
 use futures::future::{join_all, try_join_all};
+use tokio::sync::watch;
 
 use crate::{
     config::{self, Config},
     decide::{Limits, Policy},
     edge::{
         kafka_client,
+        kafka_past::{Beginnings, Past, Reach},
         mongo_cluster::{InvalidCluster, MongoCluster},
     },
     ingest::Trust,
     jobs,
-    pipeline::{Clock, Pipeline},
+    pipeline::{Clock, Pipeline, REMEMBERED_CASES},
     report::{Deferring, Speaker},
     terminate::{
         Pace, Terminator,
@@ -125,6 +127,14 @@ impl Responder {
             canary,
             clusters,
         })
+    }
+
+    /// Remembers again which events were heard before each of these beginnings, as far back as any event
+    /// may be accepted.
+    pub fn past(&self, beginnings: watch::Receiver<Beginnings>) -> Past {
+        let pipeline = self.pipeline.clone();
+        let reach = Reach { since: self.pipeline.oldest_accepted(), most: REMEMBERED_CASES };
+        Past::start(&self.kafka, beginnings, reach, move |records| pipeline.recall(records))
     }
 
     /// Finds every member and logs in there, so that the first kill need not wait for that. What

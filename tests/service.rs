@@ -5,6 +5,7 @@
 mod support;
 
 mod service {
+    mod again;
     mod cases;
     mod commands;
     mod events;

@@ -87,6 +87,7 @@ pub async fn run(args: &RespondArgs) -> Exit {
         id: Uuid::now_v7(),
         records: records(&bytes),
         fresh: Default::default(),
+        crashed: Default::default(),
         received_at: Timestamp::now(),
         claim: Claim::default(),
     };

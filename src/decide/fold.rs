@@ -79,6 +79,10 @@ pub(super) fn fold(decided: &mut [Decided], clock_skew: Duration) {
         return;
     }
     let mut cancelled: Vec<(CaseId, CaseId)> = Vec::new();
+    #[cfg(test)]
+    for trigger in decided.iter().filter_map(|one| one.case.trigger.as_ref()) {
+        crate::last_resort::trap::spring("fold", &trigger.id);
+    }
     for (index, one) in decided.iter_mut().enumerate() {
         let (Decision::Terminate(plan) | Decision::Simulate(plan), Some(class)) =
             (&mut one.decision, one.case.class)

@@ -7,6 +7,7 @@
 //! that cannot be evaluated refuses.
 
 mod age;
+mod crash;
 mod decision;
 mod expression;
 mod fold;
@@ -71,13 +72,15 @@ pub struct Context {
     pub accepted: HashMap<CaseId, Origin>,
 }
 
-/// Decides a batch, in its order.
+/// Decides a batch, in its order. A record that crashes this is poison, and the others are decided
+/// without it.
 pub fn decide(policy: &Policy, batch: Vec<Decoded>, context: &Context) -> Vec<Decided> {
     let mut heard = HashMap::new();
+    let records: Vec<_> = batch.iter().map(|decoded| decoded.record.clone()).collect();
     let mut decided: Vec<Decided> = batch
         .into_iter()
         .map(|decoded| {
-            let one = decide_one(policy, decoded, context, &heard);
+            let one = crash::blame(decoded, |decoded| decide_one(policy, decoded, context, &heard));
             if matches!(
                 one.decision,
                 Decision::Terminate(_) | Decision::Simulate(_) | Decision::Release { .. }
@@ -87,7 +90,7 @@ pub fn decide(policy: &Policy, batch: Vec<Decoded>, context: &Context) -> Vec<De
             one
         })
         .collect();
-    fold::fold(&mut decided, policy.limits.clock_skew);
+    crash::fold(&mut decided, &records, policy.limits.clock_skew);
     decided
 }
 
@@ -97,7 +100,8 @@ fn decide_one(
     context: &Context,
     heard: &HashMap<CaseId, Origin>,
 ) -> Decided {
-    let Decoded { origin, received_at, maybe_rerun, redriven, content } = decoded;
+    let Decoded { record, received_at, maybe_rerun, redriven, content } = decoded;
+    let origin = record.origin.clone();
     let (id, event_time, trigger, poison) = match content {
         Ok(trigger) => {
             (trigger.case(), age::event_time(trigger.time, &origin, received_at), Some(trigger), None)
@@ -139,6 +143,8 @@ fn decide_trigger(
     context: &Context,
     heard: &HashMap<CaseId, Origin>,
 ) -> Decision {
+    #[cfg(test)]
+    crate::last_resort::trap::spring("decide", &trigger.id);
     if let Err(distrust) = policy.trust.judge(&case.origin, &trigger.kind, &trigger.source) {
         return refuse(distrust.into(), format!("{} says {}: {distrust}", case.origin, trigger.kind));
     }

@@ -11,7 +11,6 @@ mod examples;
 mod fault;
 mod instant;
 mod json;
-mod last_resort;
 mod node;
 mod tags;
 mod targets;
@@ -19,9 +18,12 @@ mod targets;
 mod tests;
 mod trigger;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use crate::ingest::{Origin, Record};
+use self::fault::Fault;
+use crate::{ingest::Record, last_resort};
 
 pub use examples::{example, own_types};
 pub use trigger::{Body, Release, Tags, Trigger};
@@ -30,8 +32,8 @@ pub use trigger::{Body, Release, Tags, Trigger};
 /// [`Poison`], so that it ends in the dead letters and in an outcome.
 #[derive(Debug)]
 pub struct Decoded {
-    /// Where it came from.
-    pub origin: Origin,
+    /// The record as it came: should deciding about it crash, it is poison after all.
+    pub record: Arc<Record>,
     /// When we took it.
     pub received_at: Timestamp,
     /// Its partition was new to us: an earlier owner may have acted on it already.
@@ -43,20 +45,36 @@ pub struct Decoded {
     pub content: Result<Box<Trigger>, Poison>,
 }
 
-/// Reads one record. It is kept only where it is poison.
+/// Reads one record.
 pub fn decode(record: Record, received_at: Timestamp, maybe_rerun: bool) -> Decoded {
-    let origin = record.origin.clone();
+    let record = Arc::new(record);
+    let read = last_resort::guard("reading", || {
+        #[cfg(test)]
+        last_resort::trap::spring("decode", &record.origin.to_string());
+        Trigger::from_event(cloudevent::read(&record)?).map(Box::new)
+    })
+    .unwrap_or_else(|crash| Err(Fault::new(PoisonReason::Panicked, crash.to_string())));
+    let content = read.map_err(|Fault { reason, detail }| Poison { record: record.clone(), reason, detail });
     let redriven = record.redriven();
-    let read = last_resort::guard(|| Trigger::from_event(cloudevent::read(&record)?).map(Box::new));
-    let content = read.map_err(|fault| Poison { record, reason: fault.reason, detail: fault.detail });
-    Decoded { origin, received_at, maybe_rerun, redriven, content }
+    Decoded { record, received_at, maybe_rerun, redriven, content }
+}
+
+/// Does not read a record that was alone in the last of so many attempts which brought the process
+/// down.
+pub fn give_up(record: Record, crashes: u32, received_at: Timestamp, maybe_rerun: bool) -> Decoded {
+    let record = Arc::new(record);
+    let detail =
+        format!("{crashes} attempts at it, the last of them alone, ended with the process; not tried again");
+    let poison = Poison { record: record.clone(), reason: PoisonReason::KeepsCrashing, detail };
+    let redriven = record.redriven();
+    Decoded { record, received_at, maybe_rerun, redriven, content: Err(poison) }
 }
 
 /// A record that cannot be read, whole, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Poison {
     /// The record as it came.
-    pub record: Record,
+    pub record: Arc<Record>,
     /// What is wrong, as a word.
     pub reason: PoisonReason,
     /// What is wrong, for a person: names the attribute or the path in the data, never a value.
@@ -79,8 +97,10 @@ pub enum PoisonReason {
     InvalidAttribute,
     /// The data does not fit the schema of its type.
     InvalidData,
-    /// Reading it crashed; see the log.
+    /// Reading it or deciding about it crashed; see the log.
     Panicked,
+    /// The process ended each time it was worked on.
+    KeepsCrashing,
 }
 
 impl PoisonReason {
@@ -94,6 +114,7 @@ impl PoisonReason {
             Self::InvalidAttribute => "invalid_attribute",
             Self::InvalidData => "invalid_data",
             Self::Panicked => "panicked",
+            Self::KeepsCrashing => "keeps_crashing",
         }
     }
 }

@@ -51,7 +51,7 @@ impl Committer {
             Way::ExactlyOnce(transactions) => transactions.commit(commit).await,
         };
         fault_point::reached(Place::Committed);
-        self.offsets.settled(&claim);
+        self.offsets.settled(&claim, done.is_ok());
         done
     }
 

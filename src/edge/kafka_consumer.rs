@@ -20,6 +20,7 @@ use super::{
     kafka_context::Connection,
     kafka_handover::{Handover, Phase},
     kafka_holdings::Holdings,
+    kafka_past::Beginnings,
     kafka_poller::Poller,
     kafka_record::expect_odd_names,
 };
@@ -85,6 +86,7 @@ impl Consumer {
         let config = kafka_client::consumer(kafka);
         let state_topic = kafka.jobs.as_ref().map(|jobs| jobs.state.clone());
         let handover = Arc::new(Handover::new(batch_max_records, state_topic.clone()));
+        handover.count_attempts();
         let connection = Arc::new(Connection::logged("consumer"));
         let triggers = kafka.topics.iter().map(|(name, _)| name.clone());
         let topics = triggers.chain(state_topic).map(|name| name.to_string()).collect();
@@ -120,6 +122,11 @@ impl Consumer {
     /// False while no broker can be reached, as far as is known.
     pub fn is_reachable(&self) -> bool {
         !self.connection.is_unreachable()
+    }
+
+    /// Where we begin with the partitions that we hold, from now on.
+    pub fn beginnings(&self) -> watch::Receiver<Beginnings> {
+        self.handover.beginnings.subscribe()
     }
 
     /// What we hold of the state topic.
@@ -164,9 +171,9 @@ impl Offsets {
         self.handover.store(partition, next_offset);
     }
 
-    /// The batch of this claim is committed, or given up: a rebalance need not wait for it.
-    pub fn settled(&self, claim: &Claim) {
-        self.handover.settled(claim);
+    /// The batch of this claim is committed (`done`), or given up: a rebalance need not wait for it.
+    pub fn settled(&self, claim: &Claim, done: bool) {
+        self.handover.settled(claim, done);
     }
 
     /// A claim of now for what is left of an older one, and the partitions that were not held

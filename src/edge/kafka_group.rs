@@ -21,6 +21,7 @@ use super::{
     kafka_context::{Connection, bridge},
     kafka_fault::ConsumerError,
     kafka_handover::Handover,
+    kafka_marks,
     kafka_record::Names,
 };
 use crate::{
@@ -118,6 +119,7 @@ impl ConsumerContext for Member {
                     // They are still ours, in the generation that takes them away.
                     self.handover.note(consumer.group_metadata());
                     self.handover.wait_until_settled(&revoked, LAST_WORK);
+                    kafka_marks::take_back(consumer, &self.handover, &revoked);
                 }
                 // librdkafka commits what is stored when it lets go of the partitions.
                 store(consumer, &self.handover);

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     kafka_fault::ConsumerError,
     kafka_holdings::{Holdings, LastHeard},
+    kafka_past::Beginnings,
     kafka_pending::{Pending, Right},
 };
 use crate::{
@@ -38,8 +39,10 @@ pub(super) enum Phase {
 /// The shared place. Nobody holds its lock while waiting for Kafka or MongoDB.
 pub(super) struct Handover {
     state: Mutex<State>,
+    /// Where we begin with the partitions that we hold.
+    pub(super) beginnings: watch::Sender<Beginnings>,
     /// For the receiver: there may be something to take.
-    ready: Notify,
+    pub(super) ready: Notify,
     /// For the thread: there may be room, or another phase.
     room: Condvar,
     /// The topic of which no record is taken, and what we hold of it.
@@ -48,15 +51,17 @@ pub(super) struct Handover {
     pub(super) last_heard: LastHeard,
 }
 
-struct State {
-    pending: Pending,
+pub(super) struct State {
+    pub(super) pending: Pending,
     /// What the group says of us now; `None` since a rebalance, until the thread has asked.
     metadata: Option<Arc<ConsumerGroupMetadata>>,
     /// Counts what the group has said of us, and of which of it the holdings were told.
     generation: u64,
     told: u64,
     /// How many batches of each partition are being worked on.
-    in_flight: BTreeMap<Partition, usize>,
+    pub(super) in_flight: BTreeMap<Partition, usize>,
+    /// What is in flight is one record that goes alone.
+    alone: bool,
     phase: Phase,
     /// The thread is adding records one by one; they are taken together.
     filling: bool,
@@ -77,18 +82,25 @@ impl Handover {
                 generation: 0,
                 told: 0,
                 in_flight: BTreeMap::new(),
+                alone: false,
                 phase: Phase::Running,
                 filling: false,
                 ended: false,
                 joined: false,
                 failure: None,
             }),
+            beginnings: watch::Sender::default(),
             ready: Notify::new(),
             room: Condvar::new(),
             state_topic,
             holdings: watch::Sender::default(),
             last_heard: LastHeard::never(),
         }
+    }
+
+    /// From now on attempts are counted: nothing is handed over before the group has answered.
+    pub(super) fn count_attempts(&self) {
+        self.state().pending.count_attempts();
     }
 
     /// What we hold of the state topic, from now on.
@@ -265,10 +277,16 @@ impl Handover {
         dropped
     }
 
-    /// The batch of this claim is committed, or given up.
-    pub(super) fn settled(&self, claim: &Claim) {
+    /// The batch of this claim is committed (`done`), or given up, and with it all after it.
+    pub(super) fn settled(&self, claim: &Claim, done: bool) {
         let Some(right) = claim.get::<Right>() else { return };
+        if done {
+            self.worked_on(&right.held);
+        }
         let mut state = self.state();
+        if !done {
+            state.in_flight.clear();
+        }
         for partition in right.held.keys() {
             if let Some(count) = state.in_flight.get_mut(partition) {
                 *count -= 1;
@@ -277,6 +295,11 @@ impl Handover {
                 }
             }
         }
+        if state.in_flight.is_empty() {
+            state.alone = false;
+        }
+        // What goes alone, or comes after it, has waited for this.
+        self.ready.notify_one();
         self.room.notify_all();
     }
 
@@ -346,17 +369,22 @@ impl Handover {
         mem::take(&mut self.state().pending.due)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn take(&mut self) -> Option<Batch> {
+        let goes_alone = self.pending.next_goes_alone();
+        if self.alone || goes_alone && !self.in_flight.is_empty() {
+            return None;
+        }
         let batch = self.pending.take()?;
         for partition in batch.claim.get::<Right>().into_iter().flat_map(|right| right.held.keys()) {
             *self.in_flight.entry(partition.clone()).or_default() += 1;
         }
+        self.alone = goes_alone && !self.in_flight.is_empty();
         Some(batch)
     }
 

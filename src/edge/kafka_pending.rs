@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use uuid::Uuid;
 
+use super::kafka_attempts::{Attempts, Own};
 use crate::ingest::{Batch, Claim, Partition, Record};
 
 /// By what right a batch is committed: what the group said of us before it was filled, and which
@@ -22,7 +23,9 @@ pub(super) struct Right {
 
 /// The batch that grows, and what is known of the partitions that we hold.
 pub(super) struct Pending {
-    max_records: usize,
+    pub(super) max_records: usize,
+    /// Whether attempts are counted.
+    counting: bool,
     pub(super) records: Vec<Record>,
     /// What the group said of us before the first of the records.
     pub(super) metadata: Option<Arc<ConsumerGroupMetadata>>,
@@ -30,15 +33,17 @@ pub(super) struct Pending {
     pub(super) epoch: u64,
     pub(super) received_at: Timestamp,
     pub(super) held: BTreeMap<Partition, Held>,
+    /// Marks of ours of which nothing has come, also of partitions that we have lost.
+    pub(super) marks: BTreeMap<Partition, Own>,
     /// Offsets to be given to librdkafka.
     pub(super) due: BTreeMap<Partition, i64>,
 }
 
 /// A partition since it was assigned.
-#[derive(Default)]
 pub(super) struct Held {
     /// Which assignment that was.
     pub(super) epoch: u64,
+    pub(super) attempts: Attempts,
     /// The first record of it that was handed over.
     first: Option<i64>,
     /// The highest offset that was stored.
@@ -49,13 +54,43 @@ impl Pending {
     pub(super) fn new(max_records: usize) -> Self {
         Self {
             max_records: max_records.max(1),
+            counting: false,
             records: Vec::new(),
             metadata: None,
             epoch: 0,
             received_at: Timestamp::UNIX_EPOCH,
             held: BTreeMap::new(),
+            marks: BTreeMap::new(),
             due: BTreeMap::new(),
         }
+    }
+
+    /// From now on attempts are counted: what is assigned waits for the group's answer.
+    pub(super) fn count_attempts(&mut self) {
+        self.counting = true;
+    }
+
+    /// How many of the records come next: all that fit into a batch, up to the first that goes alone.
+    pub(super) fn next_count(&self) -> usize {
+        let most = self.records.len().min(self.max_records);
+        match self.records.iter().take(most).position(|record| self.goes_alone(record)) {
+            None => most,
+            Some(0) => 1,
+            Some(before) => before,
+        }
+    }
+
+    /// Whether the next record has to be the only one that is worked on.
+    pub(super) fn next_goes_alone(&self) -> bool {
+        self.records.first().is_some_and(|record| self.goes_alone(record))
+    }
+
+    fn goes_alone(&self, record: &Record) -> bool {
+        self.held_of(record).is_some_and(|held| held.attempts.goes_alone())
+    }
+
+    fn held_of(&self, record: &Record) -> Option<&Held> {
+        self.held.get(&record.origin.partition()?)
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -73,10 +108,12 @@ impl Pending {
     }
 
     pub(super) fn take(&mut self) -> Option<Batch> {
-        if self.records.is_empty() {
+        let count = self.next_count();
+        let is_ready = |record| self.held_of(record).is_none_or(|held| held.attempts.is_ready());
+        if count == 0 || !self.records.iter().take(count).all(is_ready) {
             return None;
         }
-        let rest = self.records.split_off(self.records.len().min(self.max_records));
+        let rest = self.records.split_off(count);
         let records = mem::replace(&mut self.records, rest);
         let mut fresh = BTreeSet::new();
         for record in &records {
@@ -91,7 +128,11 @@ impl Pending {
             }
         }
         let claim = self.claim(&records);
-        Some(Batch { id: Uuid::now_v7(), records, fresh, received_at: self.received_at, claim })
+        let mut crashed = None;
+        for partition in claim.get::<Right>().into_iter().flat_map(|right| right.held.keys()) {
+            crashed = crashed.or(self.held.get_mut(partition).and_then(|held| held.attempts.handed_over()));
+        }
+        Some(Batch { id: Uuid::now_v7(), records, fresh, crashed, received_at: self.received_at, claim })
     }
 
     fn claim(&self, records: &[Record]) -> Claim {
@@ -110,7 +151,8 @@ impl Pending {
     pub(super) fn assigned(&mut self, partitions: impl IntoIterator<Item = Partition>) {
         self.epoch += 1;
         for partition in partitions {
-            self.held.insert(partition, Held { epoch: self.epoch, ..Held::default() });
+            let attempts = if self.counting { Attempts::unknown() } else { Attempts::uncounted() };
+            self.held.insert(partition, Held { epoch: self.epoch, attempts, first: None, stored: None });
         }
     }
 

@@ -19,6 +19,7 @@ use super::{
     kafka_fault::ConsumerError,
     kafka_group::{Member, commit, is_paused, pause, resume, store},
     kafka_handover::{Handover, Phase},
+    kafka_marks::{Marks, take_all_back},
     kafka_record::{Names, record},
 };
 
@@ -51,11 +52,13 @@ const AFTERMATH: Duration = Duration::from_secs(60);
 /// The thread's own state.
 pub(super) struct Poller<Clock> {
     config: ClientConfig,
-    consumer: BaseConsumer<Member>,
+    /// Shared with whoever waits for a commit.
+    consumer: Arc<BaseConsumer<Member>>,
     handover: Arc<Handover>,
     topics: Vec<String>,
     clock: Clock,
     names: Names,
+    marks: Marks,
     probed: Instant,
 }
 
@@ -68,9 +71,18 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
         clock: Clock,
     ) -> Result<Self, KafkaError> {
         let member = Member::new(handover.clone(), connection);
-        let consumer = BaseConsumer::from_config_and_context(&config, member)?;
+        let consumer = Arc::new(BaseConsumer::from_config_and_context(&config, member)?);
         let probed = Instant::now();
-        Ok(Self { config, consumer, handover, topics, clock, names: Names::default(), probed })
+        Ok(Self {
+            config,
+            consumer,
+            handover,
+            topics,
+            clock,
+            names: Names::default(),
+            marks: Marks::new(),
+            probed,
+        })
     }
 
     /// The thread: polls until it is to close or cannot go on.
@@ -90,6 +102,7 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
             return Err(failure);
         }
         store(&self.consumer, &self.handover);
+        take_all_back(&self.consumer, &self.handover);
         // Dropping the consumer leaves the group, which takes a round trip to the broker.
         commit(&self.consumer)
     }
@@ -99,7 +112,7 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
         let member = Member::new(self.handover.clone(), self.consumer.context().connection().clone());
         let renewed = BaseConsumer::from_config_and_context(&self.config, member);
         // The old one is dropped here; what it still says about its partitions counts no more.
-        self.consumer = renewed.map_err(|error| ConsumerError::Fatal(error.to_string()))?;
+        self.consumer = Arc::new(renewed.map_err(|error| ConsumerError::Fatal(error.to_string()))?);
         self.handover.forget();
         Ok(())
     }
@@ -111,6 +124,7 @@ impl<Clock: Fn() -> Timestamp> Poller<Clock> {
         loop {
             store(&self.consumer, &self.handover);
             self.handover.note(self.consumer.group_metadata());
+            self.marks.round(&self.consumer, &self.handover);
             match self.handover.phase() {
                 Phase::Running if self.handover.is_full() => self.wait_for_room()?,
                 Phase::Running => {

@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod kafka_admin;
+mod kafka_attempts;
 pub mod kafka_client;
 pub mod kafka_commit;
 pub mod kafka_consumer;
@@ -11,7 +12,9 @@ pub mod kafka_follow;
 mod kafka_group;
 mod kafka_handover;
 pub mod kafka_holdings;
+mod kafka_marks;
 pub mod kafka_mock;
+pub mod kafka_past;
 mod kafka_pending;
 mod kafka_poller;
 mod kafka_produce;

@@ -186,6 +186,8 @@ pub struct Batch {
     /// Partitions that we were given since their last batch: a crash may have left a kill
     /// without its outcome, so their outcomes say `maybe_rerun`.
     pub fresh: BTreeSet<Partition>,
+    /// How often its only record brought us down, where that is too often to try it again.
+    pub crashed: Option<u32>,
     /// When the last record of it was taken.
     pub received_at: Timestamp,
     /// By what right it is committed.

@@ -117,7 +117,7 @@ mod tests {
 
     fn letter(record: Record) -> DeadLetter {
         let detail = "`data.principals[2].db`: is missing".to_owned();
-        DeadLetter { poison: Poison { record, reason: PoisonReason::InvalidData, detail } }
+        DeadLetter { poison: Poison { record: record.into(), reason: PoisonReason::InvalidData, detail } }
     }
 
     fn record(key: &[u8], value: &[u8], headers: Vec<Header>) -> Record {
@@ -202,7 +202,9 @@ mod tests {
         for headers in [Vec::new(), vec![header], vec![super::header("", ""); 100_000]] {
             let mut letter = letter(record(&big, &big, headers));
             letter.poison.detail = "é".repeat(1 << 18);
-            if let Origin::Kafka { topic, .. } = &mut letter.poison.record.origin {
+            if let Origin::Kafka { topic, .. } =
+                &mut std::sync::Arc::make_mut(&mut letter.poison.record).origin
+            {
                 *topic = "t".repeat(1 << 18).into();
             }
             assert!(letter.encode(Form::Minimal).size() < MINIMAL);

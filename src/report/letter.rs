@@ -81,7 +81,8 @@ mod tests {
     }
 
     fn letter(record: Record) -> Letter {
-        let poison = Poison { record, reason: PoisonReason::InvalidData, detail: "`data`: no".into() };
+        let poison =
+            Poison { record: record.into(), reason: PoisonReason::InvalidData, detail: "`data`: no".into() };
         let encoded = DeadLetter { poison }.encode(Form::Full);
         let record =
             Record { key: encoded.key, value: encoded.value, headers: encoded.headers, origin: at(99) };

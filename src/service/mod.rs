@@ -22,6 +22,7 @@ use crate::{
         http,
         kafka_commit::Committer,
         kafka_consumer::{Batches, Consumer, ConsumerError},
+        kafka_past::Past,
         kafka_publisher::PublishError,
         kafka_send::{SendError, Sender},
         mongo_cluster::{InvalidCluster, MongoCluster},
@@ -114,7 +115,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let drain = responder.work.drain;
     let (end_jobs, jobs_end) = watch::channel(false);
     let mut jobs = desk.map(|desk| tokio::spawn(desk.run(jobs_end, paused.clone())));
-    let work = serve(&responder, batches, &committer, paused);
+    let past = responder.past(consumer.beginnings());
+    let work = serve(&responder, batches, past, &committer, paused);
     tokio::pin!(work);
     let (ended, until) = tokio::select! {
         ended = &mut work => (ended, Instant::now() + drain),
@@ -133,6 +135,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
                 Ok(ended) => (ended, until),
                 Err(_) => {
                     committer.stop();
+                    // What is given up in time is no attempt of ours at its records.
+                    let _given_up = timeout(GOODBYE, &mut work).await;
                     (Err(ServiceError::NotDrained(drain)), until)
                 }
             }
@@ -203,12 +207,13 @@ struct InFlight {
 async fn serve(
     responder: &Responder,
     batches: Batches,
+    past: Past,
     committer: &Committer,
     paused: watch::Receiver<bool>,
 ) -> Result<(), ServiceError> {
     let (started, in_order) = mpsc::channel(responder.work.depth);
     tokio::try_join!(
-        start(responder, batches, started, paused),
+        start(responder, batches, past, started, paused),
         finish(in_order, committer, &responder.kafka)
     )?;
     Ok(())
@@ -218,6 +223,7 @@ async fn serve(
 async fn start(
     responder: &Responder,
     mut batches: Batches,
+    mut past: Past,
     started: mpsc::Sender<InFlight>,
     mut paused: watch::Receiver<bool>,
 ) -> Result<(), ServiceError> {
@@ -230,6 +236,7 @@ async fn start(
         let Some(batch) = next(&mut batches, &mut paused).await? else { return Ok(()) };
         BatchTaken { batch: batch.id, records: &batch.records }.emit();
         fault_point::reached(Place::Received);
+        past.known(&batch.fresh).await;
         let decided = responder.pipeline.decide(batch).await;
         fault_point::reached(Place::Decided);
         let mut turn = lanes.enter(decided.touches());

@@ -161,6 +161,11 @@ impl<'k> House<'k> {
         Topic::open(&self.kafka.bootstrap(), &self.dead_letters)
     }
 
+    /// What the group has noted beside the offset from which it goes on.
+    pub fn noted(&self, partition: i32) -> String {
+        topic::noted(&self.kafka.bootstrap(), &self.group, &self.events, partition)
+    }
+
     /// The offset from which the group goes on.
     pub fn committed(&self) -> Option<i64> {
         topic::committed(&self.kafka.bootstrap(), &self.group, &self.events, 0)

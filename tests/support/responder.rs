@@ -108,6 +108,7 @@ pub async fn respond(responder: &Responder, events: &[Value]) -> Vec<Value> {
         id: uuid::Uuid::now_v7(),
         records,
         fresh: Default::default(),
+        crashed: None,
         received_at: Timestamp::now(),
         claim: Default::default(),
     };

@@ -166,14 +166,22 @@ impl Topic {
 
 /// What a group has committed of a partition; `None` where nothing is.
 pub fn committed(bootstrap: &str, group: &str, topic: &str, partition: i32) -> Option<i64> {
+    match asked(bootstrap, group, topic, partition).elements()[0].offset() {
+        Offset::Offset(next) => Some(next),
+        _ => None,
+    }
+}
+
+/// What a group has noted beside the offset that it has committed.
+pub fn noted(bootstrap: &str, group: &str, topic: &str, partition: i32) -> String {
+    asked(bootstrap, group, topic, partition).elements()[0].metadata().to_owned()
+}
+
+fn asked(bootstrap: &str, group: &str, topic: &str, partition: i32) -> TopicPartitionList {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap).set("group.id", group);
     let consumer: BaseConsumer = config.create().expect("the configuration is right");
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, partition);
-    let list = consumer.committed_offsets(list, ANSWER).expect("the broker answers");
-    match list.find_partition(topic, partition).expect("it is asked for").offset() {
-        Offset::Offset(next) => Some(next),
-        _ => None,
-    }
+    consumer.committed_offsets(list, ANSWER).expect("the broker answers")
 }

@@ -2,6 +2,7 @@
 
 mod ages;
 mod arms;
+mod crashing;
 mod folding;
 mod laws;
 mod trusting;

@@ -128,7 +128,7 @@ fn holds_for_whatever_arrives(original: &Record) -> Result<(), TestCaseError> {
         }
         Err(poison) => {
             prop_assert_ne!(poison.reason, PoisonReason::Panicked, "{}", poison.detail);
-            prop_assert_eq!(&poison.record, original);
+            prop_assert_eq!(&*poison.record, original);
             prop_assert!(!poison.detail.is_empty() && poison.detail.len() < 300, "{}", poison.detail);
         }
     }

@@ -229,7 +229,7 @@ fn data_that_is_not_json_is_text_or_nothing_to_a_rule() {
 fn poison_keeps_the_record_as_it_came() {
     let headers = vec![Header { name: "n".into(), value: None }, header("n", b"\xff")];
     let record = record(headers, Some(b"\0\xff"));
-    assert_eq!(poison(record.clone()).record, record);
+    assert_eq!(*poison(record.clone()).record, record);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn plan() -> Plan {
 
 fn poison(reason: PoisonReason) -> Poison {
     let record = Record { key: None, value: None, headers: Vec::new(), origin: origin(17) };
-    Poison { record, reason, detail: "`data`: is missing".to_owned() }
+    Poison { record: record.into(), reason, detail: "`data`: is missing".to_owned() }
 }
 
 /// Every decision once.

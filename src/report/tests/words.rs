@@ -36,7 +36,8 @@ fn refusals() -> Vec<RefusalReason> {
 }
 
 fn poisons() -> Vec<PoisonReason> {
-    all!(PoisonReason: Empty NotACloudEvent BatchMode MalformedJson InvalidAttribute InvalidData Panicked)
+    all!(PoisonReason: Empty NotACloudEvent BatchMode MalformedJson InvalidAttribute InvalidData Panicked
+        KeepsCrashing)
 }
 
 /// Terminations that are not plainly done, each for another reason.

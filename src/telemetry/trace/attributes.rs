@@ -36,7 +36,7 @@ pub(super) fn describe(case: &Context, outcome: &OutcomeData) {
 
 /// The topic of all of them, where it is one.
 pub(super) fn one_topic(decoded: &[Decoded]) -> Option<&str> {
-    let topic = |one: &Decoded| match &one.origin {
+    let topic = |one: &Decoded| match &one.record.origin {
         Origin::Kafka { topic, .. } => Some(topic.clone()),
         Origin::Job { .. } | Origin::Local => None,
     };
@@ -44,7 +44,7 @@ pub(super) fn one_topic(decoded: &[Decoded]) -> Option<&str> {
     if !decoded.iter().all(|one| topic(one) == first) {
         return None;
     }
-    match &decoded.first()?.origin {
+    match &decoded.first()?.record.origin {
         Origin::Kafka { topic, .. } => Some(topic),
         Origin::Job { .. } | Origin::Local => None,
     }

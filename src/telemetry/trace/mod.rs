@@ -197,7 +197,7 @@ impl Open {
         let trigger = decoded.content.as_ref().ok();
         let parent = trigger.map(|trigger| carrier::sender(trigger)).unwrap_or_default();
         let (mut name, mut attributes) = ("process".to_owned(), messaging("process", "process", None));
-        if let Origin::Kafka { topic, partition, offset, .. } = &decoded.origin {
+        if let Origin::Kafka { topic, partition, offset, .. } = &decoded.record.origin {
             name = format!("process {topic}");
             attributes.push(KeyValue::new(label::TOPIC, topic.to_string()));
             attributes.push(KeyValue::new(label::PARTITION, partition.to_string()));
