@@ -115,6 +115,7 @@ fn acknowledge(offsets: &Offsets, batch: &Batch) {
         let (partition, offset) = (record.origin.partition().unwrap(), record.origin.offset().unwrap());
         offsets.store(&partition, offset + 1);
     }
+    offsets.settled(&batch.claim, true);
 }
 
 fn read_all(cluster: &MockCluster, topic: &str) -> Vec<Record> {
@@ -271,17 +272,20 @@ async fn a_partition_that_was_taken_away_while_it_was_paused_is_read_again_when_
     };
     feeder.publish((0..40).map(raw).collect()).await.unwrap();
     let (first, mut first_batches, first_offsets) = quick();
-    let mut seen: BTreeSet<String> = values(&next(&mut first_batches).await.records).into_iter().collect();
+    let batch = next(&mut first_batches).await;
+    let mut seen: BTreeSet<String> = values(&batch.records).into_iter().collect();
+    first_offsets.settled(&batch.claim, false);
     // Nobody takes the next batch: it is full, and the partitions are paused, long before another
     // member can join.
-    let (second, mut second_batches, _) = quick();
-    timeout(Duration::from_secs(30), second_batches.next()).await.unwrap().unwrap().unwrap();
+    let (second, mut second_batches, second_offsets) = quick();
+    let batch = timeout(Duration::from_secs(30), second_batches.next()).await.unwrap().unwrap().unwrap();
     for _ in 0..2 {
         // What is left to the first goes on meanwhile.
         let batch = next(&mut first_batches).await;
         acknowledge(&first_offsets, &batch);
         seen.extend(values(&batch.records));
     }
+    second_offsets.settled(&batch.claim, false);
     second.close().await.unwrap();
 
     // It had committed nothing, so all of its partition is the first one's again.

@@ -58,7 +58,9 @@ fn from_the_third_attempt_on_records_go_alone_so_that_the_one_to_blame_is_found(
     }
     mend(&house);
     let outcomes = house.outcomes();
-    let service = house.start_with(|command| drop(command.env("RUST_LOG", "severance=debug")));
+    let service = house.start_with(|command| {
+        command.env("RUST_LOG", "severance=debug");
+    });
     let all = outcomes.at_least(SOON, 3);
     assert_eq!(triggers(&all), ["1", "2", "3"]);
     let log = service.stop();
