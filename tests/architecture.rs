@@ -140,3 +140,11 @@ fn decide_knows_no_clock_no_chance_and_no_world() {
         assert!(found.is_empty(), "decide is pure, but has {word}:\n{}", found.join("\n"));
     }
 }
+
+/// Unfinished work is made of what a kill has left; the kill knows nothing of it.
+#[test]
+fn terminate_knows_no_jobs() {
+    let found: Vec<String> =
+        found(&["jobs::"], "").into_iter().filter(|line| line.starts_with("src/terminate/")).collect();
+    assert!(found.is_empty(), "terminate is below jobs:\n{}", found.join("\n"));
+}

@@ -62,7 +62,7 @@ async fn cut(terminator: &Terminator<MongoCluster>, who: &Credentials) -> Termin
         received_at: now,
         decided_at: now,
         maybe_rerun: false,
-        redriven: false,
+        redriven: 0,
     };
     let plan = Plan { case: id, clusters: vec!["lab".into()], target: Target::Principals(principals) };
     let decided = vec![Decided { case, decision: Decision::Terminate(plan) }];

@@ -1,6 +1,6 @@
 //! A hunt on a cluster: who is asked, and who is not.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{
     fake::{FakeCluster, Temper::Mortal},
@@ -90,4 +90,15 @@ async fn a_cluster_that_is_no_longer_configured_is_named() {
     let hunted = none.hunt(hunt(vec![node("a:1", Some(killed_at_10(&[])))]), || true).await.unwrap();
     assert!(hunted.termination.clusters[0].errors[0].message.contains("no cluster of this name"));
     assert!(!hunted.termination.remains[0].complete);
+}
+
+#[tokio::test]
+async fn once_it_may_kill_no_longer_it_is_over_on_every_member() {
+    let [one, two] = members(["a:1", "b:1"]);
+    let nodes = ["a:1", "b:1"].map(|host| node(host, Some(killed_at_10(&[]))));
+    // Asked at the start, and then for the first member that has something.
+    let asked = AtomicUsize::new(0);
+    let may_kill = || asked.fetch_add(1, Ordering::SeqCst) != 1;
+    let hunted = terminator(&[&one, &two], short()).hunt(hunt(nodes.into()), may_kill).await.unwrap();
+    assert!(hunted.stopped && one.asked().is_empty() && two.asked().is_empty());
 }

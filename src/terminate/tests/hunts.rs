@@ -14,7 +14,10 @@ use super::{
 use crate::{
     pattern::SessionId,
     terminate::{
-        hunt::{ClusterHunt, NodeHunt},
+        hunt::{
+            ClusterHunt, NodeHunt,
+            means::{Means, means},
+        },
         member::ProcessId,
         survey::{Identity, Seen},
     },
@@ -188,6 +191,18 @@ async fn each_thing_is_ended_by_what_ends_nothing_else() {
     assert_eq!(member.asked(), ["killOp 5", "end session 1 2 3 4"]);
     assert_eq!(said, "Leftover found 5 killed 5 left 0 returned 1 active 1 shared 1");
     assert_eq!((member.still_has(), left), (vec![named(6), named(7)], None), "it would end the same");
+}
+
+/// Alice works in a session of Bob's: what is in it is his.
+#[test]
+fn a_session_of_somebody_else_is_never_ended() {
+    let alice = order(vec![part("1", &["alice@admin"])]);
+    let in_bobs = Seen { session: Some(session(1, "bob@admin")), ..operation(1, Some(at(1))) };
+    assert_eq!(means(&alice, &in_bobs, false), Some(Means::Operation("1")));
+    assert_eq!(means(&alice, &in_bobs, true), None);
+    let step = Seen { part_of: Some(Identity::Cursor(3)), ..in_bobs };
+    assert_eq!(means(&alice, &step, false), Some(Means::Operation("1")));
+    assert_eq!(means(&alice, &Seen { pending: true, ..step }, false), None);
 }
 
 #[tokio::test]

@@ -37,21 +37,34 @@ async fn a_kill_that_does_nothing_is_never_clean() {
     assert_eq!(member.asked().len(), 4, "once, and verify.rounds times more");
 }
 
-/// By the next look it may be at work for its client: the thing that was found is still there.
+/// A cursor is idle at one look and at work for its client at the next, or the other way round.
 #[tokio::test]
-async fn a_cursor_that_is_read_while_one_checks_is_left_over_all_the_same() {
-    let member = Fake::new("m:1");
-    member.runs(&["alice@admin"], true, Immortal);
-    let step = |began: i64| {
+async fn a_cursor_is_the_same_thing_whether_it_is_idle_or_being_read() {
+    let idle = |began: i64| {
+        move |seen: &mut Vec<Seen>| {
+            seen[0].identity = Identity::Cursor(7);
+            seen[0].began = Some(Timestamp::now() + began.hours());
+        }
+    };
+    let read = |began: i64| {
         move |seen: &mut Vec<Seen>| {
             seen[0].part_of = Some(Identity::Cursor(7));
             seen[0].began = Some(Timestamp::now() + began.hours());
         }
     };
-    member.before_look(0, |seen| seen[0].identity = Identity::Cursor(7));
-    (1..=500).for_each(|look| member.before_look(look, step(if look % 2 == 0 { 1 } else { -1 })));
-    let lines = cut_with(&member, &alice(), &short(), &Circuits::default()).await;
-    assert_eq!(lines, ["Leftover found 1 killed 0 left 1"]);
+    for idle_first in [true, false] {
+        let member = Fake::new("m:1");
+        member.runs(&["alice@admin"], true, Immortal);
+        if idle_first {
+            member.before_look(0, idle(-1));
+            (1..=500).for_each(|look| member.before_look(look, read(1)));
+        } else {
+            member.before_look(0, read(-1));
+            (1..=500).for_each(|look| member.before_look(look, idle(1)));
+        }
+        let lines = cut_with(&member, &alice(), &short(), &Circuits::default()).await;
+        assert_eq!(lines, ["Leftover found 1 killed 0 left 1"], "idle first: {idle_first}");
+    }
 }
 
 #[tokio::test]

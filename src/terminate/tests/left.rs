@@ -101,6 +101,14 @@ async fn a_case_whose_kill_was_refused_has_no_time_of_a_kill() {
     assert_eq!((refused.killed_at, refused.leftovers), (None, vec![named("1")]));
 }
 
+#[tokio::test]
+async fn where_the_kill_was_refused_nothing_is_proven_by_seeing_nothing() {
+    let member = Fake::new("m:1");
+    member.kills.lock().unwrap().push_back(Err(error(ErrorClass::Permanent, 13)));
+    let process = Some(ProcessId("first".to_owned()));
+    assert_eq!(left_on(&member, &alice()).await, Some(Remains { process, ..Remains::default() }));
+}
+
 /// A hunt then sees that whatever ran is gone.
 #[tokio::test]
 async fn after_a_restart_the_process_that_is_gone_is_the_one_to_look_for() {
