@@ -15,7 +15,7 @@
 //! | [`decide::Decision`] | [`decide`] | what is to be done, with a [`decide::Plan`] where something is |
 //! | [`terminate::Termination`] | [`terminate`] | per cluster and node: found, killed, left, returned |
 //! | [`report::Outcome`] | [`report`] | the CloudEvent that says all of it |
-//! | [`report::Commit`] | [`report`] | outcomes, dead letters and offsets of a batch, as one value |
+//! | [`report::Commit`] | [`report`] | outcomes, dead letters, jobs to be and offsets of a batch, as one value |
 //!
 //! An accepted trigger opens one *case* ([`case`]); its identifiers are derived from the event, so
 //! that a re-run says the same again. A [`principal::Principal`] is a user in an authentication

@@ -390,3 +390,25 @@ pub(super) fn is_missing(code: RDKafkaErrorCode) -> bool {
 fn is_size(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_record_has_a_topic_and_one_for_unfinished_work_only_where_there_are_topics_for_it() {
+        let jobs = JobTopics { state: "s".into(), commands: "c".into() };
+        let without = Topics { outcomes: "o".into(), dead_letters: "d".into(), jobs: None };
+        let with = Topics { jobs: Some(jobs), ..without.clone() };
+        for (destination, topic, is_of_jobs) in [
+            (Destination::Outcomes, "o", false),
+            (Destination::DeadLetters, "d", false),
+            (Destination::State, "s", true),
+            (Destination::Commands, "c", true),
+        ] {
+            assert_eq!(with.to(destination).map(|topic| &**topic), Ok(topic));
+            let expected = if is_of_jobs { Err(PublishError::NoTopic) } else { Ok(topic) };
+            assert_eq!(without.to(destination).map(|topic| &**topic), expected);
+        }
+    }
+}

@@ -1,5 +1,8 @@
-//! report: everything ends in a [`Commit`]: outcomes, dead letters and offsets, as one value.
-//! Pure: what it says is made of what the earlier stages hand over.
+//! report: everything ends in a [`Commit`]: outcomes, dead letters, what goes on as a job, and offsets,
+//! as one value. Pure: what it says is made of what the earlier stages hand over.
+//!
+//! A cut that is not finished is [`Deferring`]'s: the creation of its job stands right behind its
+//! `deferred` outcome. How the job goes on, [`said`] says, step by step.
 
 mod commit;
 mod dead_letter;

@@ -84,3 +84,30 @@ impl<'a> Publication<'a> {
         published
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        case::CaseId,
+        ingest::Origin,
+        jobs::Key,
+        report::{CommandRecord, StateRecord},
+    };
+
+    #[test]
+    fn what_is_left_for_jobs_is_neither_an_outcome_nor_a_dead_letter() {
+        let case = CaseId::of_event("/s", "1");
+        let key = Key::Create { case, n: 0 };
+        let state = StateRecord { partition: 0, key, value: None, origin: Origin::Local };
+        let command = CommandRecord { key: case, value: Vec::new(), origin: Origin::Local };
+        let mut commit = Commit {
+            batch: uuid::Uuid::nil(),
+            messages: vec![Message::State(state), Message::Command(command)],
+            offsets: BTreeMap::new(),
+            claim: Default::default(),
+            trace: Trace::default(),
+        };
+        assert_eq!(Publication::of(&mut commit, "outcomes", "letters").counts, (0, 0));
+    }
+}

@@ -1,22 +1,27 @@
 //! Claims about outcomes.
 
+mod deferring;
 mod ids;
 mod minimal;
 mod said;
+mod steps;
 mod words;
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{
+    verdict::{cumulative, word_of},
+    *,
+};
 use crate::{
     case::{CaseId, Class, EventTime, Spared, SparedBecause},
-    decide::{Plan, Target},
+    decide::{Plan, RefusalReason, Target},
     decode::{Poison, PoisonReason, Tags, Trigger},
     ingest::{Origin, Record},
     principal::{Principal, Principals},
     terminate::{
-        ClusterReport, ErrorClass, Evidence, IdleClient, Kind, Known, Near, NodeError, NodeReport,
-        PrincipalReport,
+        ClusterRemains, ClusterReport, ClusterStatus, ErrorClass, Evidence, IdleClient, Kind, Known, Near,
+        NodeError, NodeReport, NodeStatus, PrincipalReport, Remains, Termination,
     },
 };
 
@@ -150,6 +155,25 @@ fn termination(status: ClusterStatus, nodes: Vec<NodeReport>) -> Termination {
     Termination { clusters: vec![cluster], principals: vec![principal], cut_by: None, remains: Vec::new() }
 }
 
+/// One node is done, another was not reached; `left` says whether it is to be tried again.
+fn partial(left: bool) -> Termination {
+    let away = NodeReport {
+        host: "m2:27017".to_owned(),
+        found: None,
+        killed: None,
+        evidence: Vec::new(),
+        killed_at: None,
+        verified_at: None,
+        ..node(NodeStatus::Unreachable)
+    };
+    let nodes = vec![("m1:27017".to_owned(), None), ("m2:27017".to_owned(), left.then(Remains::default))];
+    let remains = ClusterRemains { name: "orders".into(), complete: true, asked_at: now(), nodes };
+    Termination {
+        remains: vec![remains],
+        ..termination(ClusterStatus::Partial, vec![node(NodeStatus::Clean), away])
+    }
+}
+
 fn node_error() -> NodeError {
     NodeError {
         class: ErrorClass::Transient,
@@ -205,12 +229,20 @@ fn envelope(outcome: &Outcome, form: Form) -> Value {
     serde_json::from_slice(&outcome.encode(form).value.unwrap()).unwrap()
 }
 
+fn validator(schema: &Value) -> jsonschema::Validator {
+    jsonschema::options().should_validate_formats(true).build(schema).unwrap()
+}
+
 #[track_caller]
 fn assert_valid(data: &Value) {
     use std::sync::LazyLock;
-    static VALIDATOR: LazyLock<jsonschema::Validator> =
-        LazyLock::new(|| jsonschema::options().should_validate_formats(true).build(&schema()).unwrap());
+    static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| validator(&schema()));
+    assert_valid_by(&VALIDATOR, data);
+}
+
+#[track_caller]
+fn assert_valid_by(validator: &jsonschema::Validator, data: &Value) {
     let faults: Vec<String> =
-        VALIDATOR.iter_errors(data).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        validator.iter_errors(data).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(faults.is_empty(), "{}\n{data:#}", faults.join("\n"));
 }

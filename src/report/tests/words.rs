@@ -65,6 +65,9 @@ fn every_reason_is_in_the_schema_and_the_schema_has_no_other() {
         let outcome = outcome(&speaker(), &terminated(Decision::Terminate(plan()), Some(termination)), now());
         assert!(said.insert(outcome.data.reason.expect("a reason")), "each is another reason");
     }
+    for said_so in steps::every_kind() {
+        said.extend(super::said(&speaker(), &said_so, now()).data.reason);
+    }
     assert_eq!(said, promised("/properties/reason"));
 }
 
