@@ -27,7 +27,8 @@
 //! # The other rooms
 //!
 //! [`config`] reads the configuration and tells all its faults at once; [`check`] asks beforehand
-//! whether the job could be done. [`privilege`] is the one
+//! whether the job could be done. [`unfinished`] is what stands on the topics of [`jobs`], for those
+//! who only look. [`privilege`] is the one
 //! list of what the account may do. [`responder`] puts a pipeline together, [`service`] runs it
 //! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a
 //! command. [`edge`] is the only place that names rdkafka, mongodb and axum. [`telemetry`] is the log, the

@@ -26,7 +26,7 @@ async fn check_cluster(uri: &str, extra: &str) -> Report {
     let config = folder.path().join("severance.yaml");
     let text = format!(
         "kafka:\n  properties: {{bootstrap.servers: 'localhost:1', group.id: test}}\n  topics: [{{name: t, accept_types: ['io.severance.account.compromised.*']}}]\n  outcomes: out\n  dead_letters: dead\n\
-         clusters:\n  - name: lab\n    uri: {{file: uri}}\n{extra}"
+         limits: {{give_up_after: 0}}\nclusters:\n  - name: lab\n    uri: {{file: uri}}\n{extra}"
     );
     std::fs::write(&config, text).expect("a file");
     let topics = async |_: &_| vec![Finding::ok("t", "12 partitions")];

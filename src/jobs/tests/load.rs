@@ -90,8 +90,8 @@ fn a_job_is_not_run_in_another_partition_than_its_own() {
     let stray = Job { partition: PARTITION + 1, ..job(0) };
     let (mut book, effects) = loaded(&[creation(&stray)], &Heard::default());
     match one(&effects) {
-        Effect::Notice(Notice::Blocked { why: Unreadable::Invalid { why }, .. }) => {
-            assert!(why.contains("lives in partition 4 and stands in 3"), "{why}");
+        Effect::Notice(Notice::Blocked { why, .. }) => {
+            assert_eq!(*why, Unreadable::Elsewhere { lives_in: 4, found_in: 3 });
         }
         other => panic!("{other:?}"),
     }
