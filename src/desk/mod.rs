@@ -144,7 +144,8 @@ impl<C: Cluster> Desk<C> {
         };
         let count = move |count| partitions.store(count, Ordering::Relaxed);
         let state = Follower::start(kafka, &topics.state, "state", tell(|| Source::State), count)?;
-        let commands = Follower::start(kafka, &topics.commands, "commands", tell(|| Source::Commands), |_| {})?;
+        let commands =
+            Follower::start(kafka, &topics.commands, "commands", tell(|| Source::Commands), |_| {})?;
         let kept_for = heard::kept_for(&tools.limits);
         let woken = tools.terminator.circuits_closed();
         let mut desk = Self {
@@ -368,8 +369,7 @@ impl<C: Cluster> Desk<C> {
         match std::mem::replace(&mut place.stand, Stand::Clearing) {
             Stand::Loading(Some(mut loading)) => {
                 loading.reached(next);
-                let context =
-                    Context { now, heard: self.heard.all(), limits: &self.tools.limits };
+                let context = Context { now, heard: self.heard.all(), limits: &self.tools.limits };
                 match loading.finish(next, &context) {
                     Ok((book, effects)) => {
                         let jobs = book.entries().count();
@@ -534,7 +534,8 @@ impl<C: Cluster> Desk<C> {
         match news {
             News::Begun { partition, low, .. } => self.heard.begun(partition, low),
             News::Record { partition, offset, value, appended_at, .. } => {
-                if let Some(command) = self.heard.read(partition, offset, appended_at, value.as_deref(), now) {
+                if let Some(command) = self.heard.read(partition, offset, appended_at, value.as_deref(), now)
+                {
                     for partition in self.running() {
                         self.tell(partition, |book, context| book.heard(&command, context));
                     }

@@ -44,7 +44,8 @@ impl Status {
         if loaded < partitions {
             return Some(format!("{loaded} of {partitions} state partitions are loaded"));
         }
-        (blocked > 0).then(|| format!("{blocked} cases are not run: their records cannot be read; see the log"))
+        (blocked > 0)
+            .then(|| format!("{blocked} cases are not run: their records cannot be read; see the log"))
     }
 
     /// As the metrics have them.

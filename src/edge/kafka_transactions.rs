@@ -217,7 +217,9 @@ impl Worker {
             let result = match &ended {
                 Ok(()) => "committed",
                 Err(Trouble::Rejected) => "rejected",
-                Err(Trouble::TooLarge(_) | Trouble::Again(_) | Trouble::Fatal(_) | Trouble::Fenced(_)) => "aborted",
+                Err(Trouble::TooLarge(_) | Trouble::Again(_) | Trouble::Fatal(_) | Trouble::Fenced(_)) => {
+                    "aborted"
+                }
             };
             TransactionEnded { result, took: began.elapsed() }.emit();
             match ended {

@@ -314,11 +314,6 @@ pub fn case_of(source: &str, id: &str) -> Uuid {
     Uuid::new_v5(&namespace, &[&length, source.as_bytes(), id.as_bytes()].concat())
 }
 
-/// The id of a case's first outcome.
-pub fn outcome_id(source: &str, id: &str) -> String {
-    Uuid::new_v5(&case_of(source, id), b"1").to_string()
-}
-
 /// Static membership: who comes back after a crash need not wait for the session to end.
 pub fn at_home(more: &str) -> Plan {
     // A missing topic is an error after this time, not after 3 s.
