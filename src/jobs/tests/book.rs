@@ -153,6 +153,33 @@ fn an_attempt_that_was_not_begun_has_used_nothing() {
 }
 
 #[test]
+fn where_nobody_can_be_asked_a_job_ends_when_its_time_is_up_and_not_before() {
+    let mut desk = Desk::with_a_job();
+    let not_asked = |desk: &mut Desk, turn| {
+        desk.tell(|book, context| book.attempted(case(), turn, Attempted::NotAsked, 20, context)).unwrap()
+    };
+    let turn = desk.begin_attempt();
+    assert_eq!(not_asked(&mut desk, turn), [], "it is no attempt");
+    let give_up = job(0).give_up_at;
+    let turn = desk.at(3_599).begin_attempt();
+    assert_eq!(not_asked(&mut desk, turn), []);
+    assert_eq!(desk.book.next_due(), Some(give_up), "the last one is not later than its time");
+    let turn = desk.at(3_600).begin_attempt();
+    let effects = not_asked(&mut desk, turn);
+    assert!(line(&commit(&effects)).starts_with("[outcome 2 gave up"), "{effects:?}");
+}
+
+#[test]
+fn whoever_may_not_kill_gives_up_no_job() {
+    let mut desk = Desk::with_a_job();
+    let turn = desk.at(4_000).begin_attempt();
+    let not_begun = |book: &mut Book, context: &Context<'_>| {
+        book.attempted(case(), turn, Attempted::NotBegun, 20, context)
+    };
+    assert_eq!(desk.tell(not_begun), Ok(vec![]));
+}
+
+#[test]
 fn a_cluster_that_is_heard_of_again_wakes_its_jobs() {
     let mut desk = Desk::with_a_job();
     desk.at(5);

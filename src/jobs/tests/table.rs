@@ -122,6 +122,8 @@ fn inputs() -> Vec<Told> {
         Told { cancelled: true, ..told("tried, left and cancelled", attempted(TURN, tried(true))) },
         Told { second: 3_600, ..told("tried, left and the time is up", attempted(TURN, tried(true))) },
         told("not begun", attempted(TURN, Attempted::NotBegun)),
+        told("not asked", attempted(TURN, Attempted::NotAsked)),
+        Told { second: 3_600, ..told("not asked and the time is up", attempted(TURN, Attempted::NotAsked)) },
         told("stale attempt", attempted(STALE, tried(true))),
         told("committed", answered(TURN, Answer::Committed)),
         Told { cancelled: true, ..told("committed with a cancel", answered(TURN, Answer::Committed)) },

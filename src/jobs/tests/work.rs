@@ -225,7 +225,7 @@ fn a_plan_that_was_only_looked_at_leaves_no_work() {
 
 #[test]
 fn what_came_of_a_hunt_is_what_the_attempt_is_answered_with() {
-    assert_eq!(Attempted::of(None), Attempted::NotBegun);
+    assert_eq!(Attempted::of(None), Attempted::NotAsked);
     let termination = terminated();
     let hunted = Hunted { termination: termination.clone(), stopped: true };
     let tried = Attempted::Tried { work: Work::begin(&termination), principals: vec![report("alice")] };
