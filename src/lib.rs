@@ -32,7 +32,7 @@
 //! list of what the account may do. [`responder`] puts a pipeline together, [`service`] runs it
 //! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a
 //! command. [`edge`] is the only place that names rdkafka, mongodb and axum. [`telemetry`] is the log, the
-//! metrics and the traces, [`health`] whether the job can be done now. [`lab`] starts real servers on
+//! metrics and the traces, [`health`] whether the job can be done now, [`sessions`] who is connected now. [`lab`] starts real servers on
 //! loopback, for the demo and the tests; [`fault_point`] is where those may end the process.
 //!
 //! # Invariants
@@ -78,6 +78,7 @@ pub mod privilege;
 pub mod report;
 pub mod responder;
 pub mod service;
+pub mod sessions;
 pub mod telemetry;
 pub mod terminate;
 pub mod unfinished;

@@ -43,7 +43,7 @@ pub struct Privilege {
 }
 
 /// What the job needs.
-pub const NEEDED: [Privilege; 5] = [
+pub const NEEDED: [Privilege; 6] = [
     Privilege {
         action: "killAnySession",
         resource: Resource::Cluster,
@@ -73,6 +73,12 @@ pub const NEEDED: [Privilege; 5] = [
         // Looking in every database at once needs it on the cluster; on every database is not enough.
         resource: Resource::Cluster,
         purpose: "tell a mistyped user from one with nothing to cut",
+        essential: false,
+    },
+    Privilege {
+        action: "listSessions",
+        resource: Resource::Cluster,
+        purpose: "tell when a session was used last (severance sessions)",
         essential: false,
     },
 ];

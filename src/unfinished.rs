@@ -24,9 +24,6 @@ pub struct Unfinished {
     pub shelves: Shelves,
     /// The commands topic.
     pub heard: Heard,
-    /// The latest time of a record on either. It is the broker's own where both have
-    /// `LogAppendTime`, and so the broker's clock is not behind it.
-    pub latest: Option<Timestamp>,
 }
 
 impl Unfinished {
@@ -41,15 +38,13 @@ impl Unfinished {
 
     fn command(&mut self, record: &Record) {
         let Origin::Kafka { partition, offset, timestamp, .. } = &record.origin else { return };
-        self.latest = self.latest.max(*timestamp);
         let at = timestamp.unwrap_or(Timestamp::UNIX_EPOCH);
         // One that cannot be read is counted there.
         let _ = self.heard.read(*partition, *offset, at, record.value.as_deref());
     }
 
     fn state(&mut self, record: &Record) {
-        let Origin::Kafka { partition, timestamp, .. } = &record.origin else { return };
-        self.latest = self.latest.max(*timestamp);
+        let Origin::Kafka { partition, .. } = &record.origin else { return };
         self.shelves.put(*partition, record.key.as_deref().unwrap_or_default(), record.value.as_deref());
     }
 }

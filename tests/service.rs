@@ -22,6 +22,7 @@ mod service {
     mod respond;
     mod restart;
     mod secrets;
+    mod sessions;
     mod storm;
     mod topics_lost;
 }

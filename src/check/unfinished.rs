@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use tokio::task::spawn_blocking;
 
 use super::{kafka::has_brokers_time, report::Finding};
 use crate::{
     config::{Config, JobTopics, duration},
-    edge::{kafka_reader::ReadError, kafka_topics::Seen},
+    edge::{
+        kafka_probe::{BrokerClock, probe},
+        kafka_reader::ReadError,
+        kafka_topics::Seen,
+    },
     jobs::{Current, Shelves, Unreadable},
     unfinished::Unfinished,
 };
@@ -21,9 +25,7 @@ pub(super) async fn findings(config: &Config, seen: &Seen) -> Vec<Finding> {
         Ok(unfinished) => {
             let partitions = seen.topics.get(&*topics.state).map_or(0, |topic| topic.partitions);
             let mut findings = cases(&state, partitions, &unfinished.shelves);
-            if [&topics.state, &topics.commands].into_iter().all(|topic| has_brokers_time(seen, topic)) {
-                findings.extend(clock(unfinished.latest, Timestamp::now(), config.limits.clock_skew));
-            }
+            findings.push(writes(config, topics, seen, &state).await);
             findings
         }
         Err(error) => {
@@ -88,20 +90,40 @@ fn cases(subject: &str, partitions: usize, shelves: &Shelves) -> Vec<Finding> {
     findings
 }
 
-/// Nothing says what the broker's clock shows now without writing something. But it was at `latest`
-/// once, so it is not behind that.
-fn clock(latest: Option<Timestamp>, now: Timestamp, skew: Duration) -> Option<Finding> {
-    let ahead = Duration::try_from(latest?.duration_since(now)).ok().filter(|ahead| *ahead > skew)?;
-    Some(Finding::warning(
+/// Whether a transaction can be written there, and what the broker's clock shows meanwhile.
+async fn writes(config: &Config, topics: &JobTopics, seen: &Seen, subject: &str) -> Finding {
+    let (kafka, topic) = (config.kafka.clone(), topics.state.clone());
+    let probed = spawn_blocking(move || probe(&kafka, &topic)).await;
+    match probed.map_err(|crash| crash.to_string()).and_then(|probed| probed) {
+        Ok(Some(shown)) if has_brokers_time(seen, &topics.state) => clock(shown, config.limits.clock_skew),
+        Ok(_) => Finding::ok(subject, "takes transactions; without LogAppendTime it does not tell its clock"),
+        Err(error) => Finding::fault(
+            subject,
+            format!("takes no transaction from us: {error}"),
+            format!(
+                "allow Write on it, and Write on the transactional ids that begin with severance-{}-",
+                config.kafka.group
+            ),
+        ),
+    }
+}
+
+fn clock(BrokerClock { ahead, error }: BrokerClock, skew: Duration) -> Finding {
+    let apart = ahead.abs().saturating_sub(error);
+    if apart <= SignedDuration::try_from(skew).unwrap_or(SignedDuration::MAX) {
+        return Finding::ok("clock", "the broker's and ours show the same, within limits.clock_skew");
+    }
+    let way = if ahead.is_negative() { "behind" } else { "ahead of" };
+    Finding::warning(
         "clock",
         format!(
-            "the broker's clock is at least {} ahead of ours, and `limits.clock_skew` is {}: the order of events \
+            "the broker's clock is at least {} {way} ours, and `limits.clock_skew` is {}: the order of events \
              would be misjudged",
-            duration::spell(Duration::from_secs(ahead.as_secs())),
+            duration::spell(Duration::from_secs(apart.unsigned_abs().as_secs())),
             duration::spell(skew)
         ),
         "let the same time server set this machine's clock and the brokers'".to_owned(),
-    ))
+    )
 }
 
 fn many(cases: usize) -> String {
@@ -114,6 +136,8 @@ fn many(cases: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
+
     use crate::{
         case::CaseId,
         check::report::Level,
@@ -125,14 +149,22 @@ mod tests {
     }
 
     #[test]
-    fn a_record_from_our_future_shows_that_our_clock_is_behind_the_brokers() {
-        let skew = Duration::from_secs(30);
-        let found = clock(Some(at(100)), at(58), skew).unwrap();
+    fn a_broker_whose_clock_is_elsewhere_is_a_warning_beyond_the_error_of_asking() {
+        let clock = |ahead, error| {
+            let second = SignedDuration::from_secs;
+            super::clock(BrokerClock { ahead: second(ahead), error: second(error) }, Duration::from_secs(30))
+        };
+        let found = clock(42, 0);
         assert_eq!(found.level, Level::Warning);
-        assert!(found.message.starts_with("the broker's clock is at least 42s ahead"), "{}", found.message);
-        assert_eq!(clock(Some(at(88)), at(58), skew), None);
-        assert_eq!(clock(Some(at(10)), at(58), skew), None);
-        assert_eq!(clock(None, at(58), skew), None);
+        assert!(
+            found.message.starts_with("the broker's clock is at least 42s ahead of ours"),
+            "{}",
+            found.message
+        );
+        assert!(clock(-42, 1).message.contains("41s behind ours"));
+        for (ahead, error) in [(30, 0), (-30, 0), (42, 12), (0, 0)] {
+            assert_eq!(clock(ahead, error).level, Level::Ok, "{ahead} {error}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod publish;
 mod respond;
 mod role;
 mod run;
+mod sessions;
 mod topics;
 
 use std::process::ExitCode;
@@ -74,6 +75,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Say what is missing or wrong about the topics, or make them
     Topics(topics::TopicsArgs),
+    /// Show who is connected, from where, and what they have open
+    Sessions(sessions::SessionsArgs),
     /// Put events on the topic that may say them
     Publish(publish::PublishArgs),
     /// Cut off whoever the events in a file name, once, and say what came of it
@@ -99,6 +102,7 @@ impl Cli {
             Command::Demo(args) => block_on(demo::run(&args)),
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
+            Command::Sessions(args) => block_on(sessions::run(&args)),
             Command::Publish(args) => block_on(publish::run(&args)),
             Command::Respond(args) => block_on(respond::run(&args)),
             Command::Health(args) => health::health(&args),

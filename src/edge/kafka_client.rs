@@ -142,6 +142,11 @@ pub(super) fn stepping(kafka: &Kafka) -> ClientConfig {
     config
 }
 
+/// For a transaction that is only tried: under a name of its own, so that it fences nobody.
+pub(super) fn probing(kafka: &Kafka) -> ClientConfig {
+    transactional(&Kafka { instance: Some(format!("check-{}", Uuid::now_v7())), ..kafka.clone() })
+}
+
 /// For what `run` publishes with.
 fn publishing(kafka: &Kafka) -> ClientConfig {
     match kafka.delivery {

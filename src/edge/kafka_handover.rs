@@ -69,6 +69,8 @@ pub(super) struct State {
     ended: bool,
     /// The group has said which partitions are ours, be it none.
     joined: bool,
+    /// Somebody waits for a batch: not while there is a pause.
+    wanted: bool,
     failure: Option<ConsumerError>,
 }
 
@@ -87,6 +89,7 @@ impl Handover {
                 filling: false,
                 ended: false,
                 joined: false,
+                wanted: false,
                 failure: None,
             }),
             beginnings: watch::Sender::default(),
@@ -122,6 +125,7 @@ impl Handover {
 
     /// Waits for the next batch; `None` after a drain. What failed is said once.
     pub(super) async fn take(&self) -> Result<Option<Batch>, ConsumerError> {
+        let _wanting = Wanting::of(self);
         loop {
             // A permit is kept where the thread is quicker than we are.
             let ready = self.ready.notified();
@@ -142,6 +146,11 @@ impl Handover {
             }
             ready.await;
         }
+    }
+
+    /// Whether somebody waits for a batch.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.state().wanted
     }
 
     /// Waits until no more records come, and takes none.
@@ -371,6 +380,22 @@ impl Handover {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody waits for a batch, until this is dropped.
+struct Wanting<'a>(&'a Handover);
+
+impl<'a> Wanting<'a> {
+    fn of(handover: &'a Handover) -> Self {
+        handover.state().wanted = true;
+        Self(handover)
+    }
+}
+
+impl Drop for Wanting<'_> {
+    fn drop(&mut self) {
+        self.0.state().wanted = false;
     }
 }
 

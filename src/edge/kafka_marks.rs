@@ -51,7 +51,8 @@ impl Marks {
     /// Once in each round of the thread: does nothing where nothing was assigned or is pending.
     pub(super) fn round(&mut self, consumer: &Arc<BaseConsumer<Member>>, handover: &Arc<Handover>) {
         self.ask(consumer, handover);
-        if handover.phase() != Phase::Running {
+        // What nobody waits for is not begun: during a pause an end of the process is no attempt.
+        if handover.phase() != Phase::Running || !handover.is_wanted() {
             return;
         }
         send(consumer, handover, handover.marks_due());

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
@@ -73,7 +74,11 @@ impl ProducerContext for Delivered {
                 topic: message.topic().into(),
                 partition: message.partition(),
                 offset: message.offset(),
-                timestamp: None,
+                // Its own clock's, where it says so.
+                timestamp: match message.timestamp() {
+                    rdkafka::Timestamp::LogAppendTime(at) => Timestamp::from_millisecond(at).ok(),
+                    rdkafka::Timestamp::CreateTime(_) | rdkafka::Timestamp::NotAvailable => None,
+                },
             }),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
         };

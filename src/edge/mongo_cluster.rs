@@ -6,22 +6,24 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use mongodb::options::{ClientOptions, ServerAddress};
 use secrecy::ExposeSecret as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub use super::mongo_uri::InvalidCluster;
 use super::{
     mongo_error::node_error,
     mongo_member::MongoMember,
     mongo_roster::{Roster, Seat, ask},
+    mongo_sessions,
     mongo_uri::{named_account, without_secrets},
     mongo_users,
 };
 use crate::{
     config,
     principal::Principal,
+    sessions::Look,
     terminate::{
         ErrorClass, Known, Near, NodeError,
         member::{Cluster, Discovery, Member as _},
@@ -113,6 +115,32 @@ impl MongoCluster {
         }
         *members = now;
         Ok(members.values().cloned().collect())
+    }
+}
+
+impl MongoCluster {
+    /// Who is connected to each member, hidden ones included; where the members are not known, why.
+    pub async fn sessions(&self, patience: Duration) -> Vec<(String, Result<Look, NodeError>)> {
+        let discovery = match timeout(patience, self.discover()).await {
+            Ok(Ok(discovery)) => discovery,
+            Ok(Err(error)) => return vec![(error.node.clone(), Err(error))],
+            Err(_) => return vec![("no member".to_owned(), Err(told_by_nobody(&self.name, &[])))],
+        };
+        let looks = discovery.members.iter().map(|member| async move {
+            let look = match timeout(patience, mongo_sessions::look(member)).await {
+                Ok(look) => look,
+                Err(_) => Err(NodeError {
+                    class: ErrorClass::Transient,
+                    code: None,
+                    node: member.host().to_owned(),
+                    message: format!("no answer within {patience:?}"),
+                }),
+            };
+            (member.host().to_owned(), look)
+        });
+        let mut looks = join_all(looks).await;
+        looks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        looks
     }
 }
 

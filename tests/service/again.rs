@@ -100,11 +100,12 @@ fn a_partition_that_moves_on_unworked_has_no_attempt_behind_it() {
     spread(&house, 0..2);
     let first = house.start();
     first.says(&["ERROR", "what is done cannot be published"]);
+    // One batch at a time: what stands behind it is not begun, and so not marked.
     let marked = |partition| house.noted(partition) == "attempts=1";
-    until(|| marked(0) && marked(1));
+    until(|| marked(0) != marked(1));
     let second = house.start();
     second.says(&["ERROR", "what is done cannot be published"]);
-    assert!(marked(0) && marked(1), "{} {}", house.noted(0), house.noted(1));
+    until(|| marked(0) && marked(1));
     second.kill();
     first.kill();
 }

@@ -293,3 +293,20 @@ fn check_refuses_a_state_topic_whose_number_of_partitions_was_changed() {
     let (_, out, _) = house.cases(&["list"]);
     assert!(out.contains("it lives in partition 5 and stands in 1"), "{out}");
 }
+
+#[test]
+fn check_asks_the_broker_for_its_clock_by_a_record_that_nobody_reads() {
+    let house = House::new("check-clock", with_jobs(1));
+    let output = std::process::Command::new(super::house::PROGRAM)
+        .args(["check", "--json", "--config"])
+        .arg(house.config())
+        .output()
+        .expect("the program starts");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let sections = report["sections"].as_array().expect("sections").iter();
+    let findings: Vec<&Value> =
+        sections.flat_map(|section| section["findings"].as_array().expect("findings")).collect();
+    let clock = findings.iter().find(|finding| finding["subject"] == "clock");
+    assert_eq!(clock.map(|clock| &clock["level"]), Some(&json!("ok")), "{report:#}");
+    assert!(Topic::open(&house.kafka.bootstrap(), &house.state).all().is_empty());
+}
