@@ -4,6 +4,8 @@ mod cases;
 pub mod check;
 mod dead_letters;
 mod demo;
+mod events;
+mod explain;
 mod health;
 mod publish;
 mod respond;
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{Config, Process},
+    config::{Config, Process, Surroundings, WithoutSecrets},
     telemetry::{self, LogFormat},
 };
 
@@ -70,6 +72,8 @@ enum Command {
     Run(run::RunArgs),
     /// Ask beforehand whether the job could be done: configuration, topics, every member, privileges
     Check(check::CheckArgs),
+    /// Say what would be decided about events, and why; asks nobody, changes nothing
+    Explain(explain::ExplainArgs),
     /// See it work: real servers on this machine, three events, nothing to set up
     Demo(demo::DemoArgs),
     /// Say what is missing or wrong about the topics, or make them
@@ -96,6 +100,7 @@ impl Cli {
         telemetry::start(self.log, level);
         match self.command {
             Command::Check(args) => block_on(check::run(&args, crate::check::kafka::findings)),
+            Command::Explain(args) => explain::run(&args),
             Command::Demo(args) => block_on(demo::run(&args)),
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
@@ -111,7 +116,16 @@ impl Cli {
 
 /// The configuration at `path`, or everything that is wrong with it, on standard error.
 fn load(path: &std::path::Path) -> Result<Config, Exit> {
-    match Config::load(path, &Process) {
+    load_in(path, &Process)
+}
+
+/// The same for a command that asks nobody: secrets need not be there.
+fn load_without_secrets(path: &std::path::Path) -> Result<Config, Exit> {
+    load_in(path, &WithoutSecrets)
+}
+
+fn load_in(path: &std::path::Path, surroundings: &dyn Surroundings) -> Result<Config, Exit> {
+    match Config::load(path, surroundings) {
         Ok((config, warnings)) => {
             for warning in warnings {
                 tracing::warn!("{warning}");

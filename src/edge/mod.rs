@@ -31,6 +31,7 @@ mod mongo_error;
 pub mod mongo_lab;
 pub mod mongo_member;
 mod mongo_roster;
+pub mod mongo_shown;
 mod mongo_survey;
 mod mongo_uri;
 mod mongo_users;

@@ -1,0 +1,7 @@
+//! The commands that show before anything is done, through the program: no server is asked.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod seeing {
+    mod explain;
+    mod program;
+}
