@@ -27,7 +27,8 @@
 //! # The other rooms
 //!
 //! [`config`] reads the configuration and tells all its faults at once; [`check`] asks beforehand
-//! whether the job could be done, [`explain`] says what would be decided and why.
+//! whether the job could be done, [`explain`] says what would be decided and why, and
+//! [`expect`] whether that is what somebody wanted.
 //! [`unfinished`] is what stands on the topics of [`jobs`], for those who only look. [`privilege`] is the one
 //! list of what the account may do. [`responder`] puts a pipeline together, [`service`] runs it
 //! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a
@@ -63,6 +64,7 @@ pub mod decide;
 pub mod decode;
 pub mod desk;
 pub mod edge;
+pub mod expect;
 pub mod explain;
 pub mod fault_point;
 pub mod health;

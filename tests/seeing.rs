@@ -4,4 +4,5 @@
 mod seeing {
     mod explain;
     mod program;
+    mod test;
 }

@@ -49,21 +49,16 @@ pub struct ExplainArgs {
 
 /// The command.
 pub fn run(args: &ExplainArgs) -> Exit {
-    let config = match super::load_without_secrets(&args.config) {
-        Ok(config) => config,
+    let desk = match super::load_without_secrets(&args.config) {
+        Ok(config) => Desk::new(config),
         Err(exit) => return exit,
     };
-    let topic = match &args.topic {
-        None => None,
-        Some(name) => match config.kafka.topics.iter().find(|(topic, _)| **topic == **name) {
-            Some((topic, _)) => Some(topic.clone()),
-            None => {
-                let topics: Vec<_> = config.kafka.topics.iter().map(|(topic, _)| &**topic).collect();
-                eprintln!("severance: --topic {name}: kafka.topics has {}", topics.join(", "));
-                return Exit::Usage;
-            }
-        },
-    };
+    let topic = args.topic.as_deref().and_then(|name| desk.topic(name));
+    if let (Some(name), None) = (&args.topic, &topic) {
+        let topics: Vec<_> = desk.topics().map(|topic| &**topic).collect();
+        eprintln!("severance: --topic {name}: kafka.topics has {}", topics.join(", "));
+        return Exit::Usage;
+    }
     let bytes = match events::read(&args.event) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -72,7 +67,6 @@ pub fn run(args: &ExplainArgs) -> Exit {
         }
     };
     let now = args.at.unwrap_or_else(Timestamp::now);
-    let desk = Desk::new(config);
     let records = events::records(&bytes, |index| match &topic {
         None => Origin::Local,
         Some(topic) => Origin::Kafka {

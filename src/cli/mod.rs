@@ -11,6 +11,7 @@ mod publish;
 mod respond;
 mod role;
 mod run;
+mod test;
 mod topics;
 
 use std::process::ExitCode;
@@ -74,6 +75,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Say what would be decided about events, and why; asks nobody, changes nothing
     Explain(explain::ExplainArgs),
+    /// Say whether the rules decide what they should, by a file of events
+    Test(test::TestArgs),
     /// See it work: real servers on this machine, three events, nothing to set up
     Demo(demo::DemoArgs),
     /// Say what is missing or wrong about the topics, or make them
@@ -101,6 +104,7 @@ impl Cli {
         match self.command {
             Command::Check(args) => block_on(check::run(&args, crate::check::kafka::findings)),
             Command::Explain(args) => explain::run(&args),
+            Command::Test(args) => test::run(&args),
             Command::Demo(args) => block_on(demo::run(&args)),
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),

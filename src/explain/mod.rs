@@ -33,6 +33,7 @@ pub use text::text;
 
 /// What decides, without the world.
 pub struct Desk {
+    topics: Vec<Arc<str>>,
     policy: Policy,
     own_accounts: BTreeMap<Arc<str>, Option<Principal>>,
 }
@@ -45,9 +46,25 @@ impl Desk {
         let own =
             clusters.iter().map(|cluster| (cluster.name.clone(), mongo_check::written_account(cluster)));
         Self {
+            topics: kafka.topics.iter().map(|(topic, _)| topic.clone()).collect(),
             own_accounts: own.collect(),
             policy: Policy { trust: Trust::new(kafka.topics), rules, protected, limits, dry_run },
         }
+    }
+
+    /// The trigger topic of this name.
+    pub fn topic(&self, name: &str) -> Option<Arc<str>> {
+        self.topics().find(|topic| ***topic == *name).cloned()
+    }
+
+    /// The trigger topics.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.topics.iter()
+    }
+
+    /// The names of the rules, in order.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.policy.rules.iter().map(|rule| &*rule.name)
     }
 
     /// What would be decided about these records as one batch, as of `now`.
