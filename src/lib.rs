@@ -28,8 +28,8 @@
 //!
 //! [`config`] reads the configuration and tells all its faults at once; [`check`] asks beforehand
 //! whether the job could be done, [`explain`] says what would be decided and why, and
-//! [`expect`] whether that is what somebody wanted.
-//! [`unfinished`] is what stands on the topics of [`jobs`], for those who only look. [`privilege`] is the one
+//! [`expect`] whether that is what somebody wanted. [`runbook`] finds commands that end everybody's
+//! sessions. [`unfinished`] is what stands on the topics of [`jobs`], for those who only look. [`privilege`] is the one
 //! list of what the account may do. [`responder`] puts a pipeline together, [`service`] runs it
 //! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a
 //! command. [`edge`] is the only place that names rdkafka, mongodb and axum. [`telemetry`] is the log, the
@@ -80,6 +80,7 @@ pub mod principal;
 pub mod privilege;
 pub mod report;
 pub mod responder;
+pub mod runbook;
 pub mod service;
 pub mod telemetry;
 pub mod terminate;

@@ -3,6 +3,7 @@
 
 mod seeing {
     mod explain;
+    mod lint_runbook;
     mod program;
     mod test;
 }

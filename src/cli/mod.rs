@@ -7,6 +7,7 @@ mod demo;
 mod events;
 mod explain;
 mod health;
+mod lint_runbook;
 mod publish;
 mod respond;
 mod role;
@@ -77,6 +78,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Say whether the rules decide what they should, by a file of events
     Test(test::TestArgs),
+    /// Find commands in runbooks that end everybody's sessions, or nobody's, and print the right ones
+    LintRunbook(lint_runbook::LintRunbookArgs),
     /// See it work: real servers on this machine, three events, nothing to set up
     Demo(demo::DemoArgs),
     /// Say what is missing or wrong about the topics, or make them
@@ -105,6 +108,7 @@ impl Cli {
             Command::Check(args) => block_on(check::run(&args, crate::check::kafka::findings)),
             Command::Explain(args) => explain::run(&args),
             Command::Test(args) => test::run(&args),
+            Command::LintRunbook(args) => lint_runbook::run(&args),
             Command::Demo(args) => block_on(demo::run(&args)),
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
