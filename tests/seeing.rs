@@ -3,6 +3,7 @@
 
 mod seeing {
     mod explain;
+    mod generated;
     mod lint_runbook;
     mod program;
     mod test;

@@ -6,6 +6,7 @@ mod dead_letters;
 mod demo;
 mod events;
 mod explain;
+mod generated;
 mod health;
 mod lint_runbook;
 mod publish;
@@ -96,6 +97,10 @@ enum Command {
     Cases(cases::CasesArgs),
     /// Print the responder's least-privilege role and user as a script for mongosh
     Role(role::RoleArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(generated::CompletionsArgs),
+    /// Print a page of the manual, or write all of them
+    Man(generated::ManArgs),
 }
 
 impl Cli {
@@ -118,6 +123,8 @@ impl Cli {
             Command::DeadLetters(args) => dead_letters::run(&args),
             Command::Cases(args) => cases::run(&args),
             Command::Role(args) => role::role(&args),
+            Command::Completions(args) => generated::completions(&args),
+            Command::Man(args) => generated::man(&args),
         }
     }
 }

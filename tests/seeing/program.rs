@@ -56,6 +56,11 @@ impl Folder {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
+    /// Where it is.
+    pub fn path(&self) -> String {
+        self.0.path().display().to_string()
+    }
+
     /// Writes a file, and says where it is.
     pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path: PathBuf = self.0.path().join(name);
