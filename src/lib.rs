@@ -27,8 +27,9 @@
 //! # The other rooms
 //!
 //! [`config`] reads the configuration and tells all its faults at once; [`check`] asks beforehand
-//! whether the job could be done. [`unfinished`] is what stands on the topics of [`jobs`], for those
-//! who only look. [`privilege`] is the one
+//! whether the job could be done, [`explain`] says what would be decided and why, and
+//! [`expect`] whether that is what somebody wanted. [`runbook`] finds commands that end everybody's
+//! sessions. [`unfinished`] is what stands on the topics of [`jobs`], for those who only look. [`privilege`] is the one
 //! list of what the account may do. [`responder`] puts a pipeline together, [`service`] runs it
 //! between a consumer and a publisher, a few batches side by side ([`lanes`]), [`cli`] has one file a
 //! command. [`edge`] is the only place that names rdkafka, mongodb and axum. [`telemetry`] is the log, the
@@ -63,6 +64,8 @@ pub mod decide;
 pub mod decode;
 pub mod desk;
 pub mod edge;
+pub mod expect;
+pub mod explain;
 pub mod fault_point;
 pub mod health;
 pub mod ingest;
@@ -77,6 +80,7 @@ pub mod principal;
 pub mod privilege;
 pub mod report;
 pub mod responder;
+pub mod runbook;
 pub mod service;
 pub mod sessions;
 pub mod telemetry;

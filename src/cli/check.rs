@@ -16,6 +16,14 @@ use crate::{
 
 /// What to look at and how to say it.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  severance check --config severance.yaml
+  severance check --config severance.yaml --offline --strict     # in CI
+  severance check --config severance.yaml --json
+
+Exit codes: 0 ready; 2 the configuration is faulty; 4 warnings, with --strict; 6 something is missing or
+cannot be reached.")]
 pub struct CheckArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]

@@ -24,6 +24,11 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// What to do with dead letters.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  severance dead-letters list --config severance.yaml --reason invalid_data --since 2026-11-25T00:00:00Z
+  severance dead-letters show --config severance.yaml 'severance.dead-letters[0]@17'
+  severance dead-letters redrive --config severance.yaml --reason invalid_data --dry-run")]
 pub struct DeadLettersArgs {
     #[command(subcommand)]
     command: Command,

@@ -18,6 +18,12 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Whom to ask, and what.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  severance health --config severance.yaml
+  severance health --config severance.yaml --ready
+
+Exit codes: 0 yes; 6 no, or no answer.")]
 pub struct HealthArgs {
     /// The configuration file of the process to ask; its `listen` says where
     #[arg(long, value_name = "FILE")]

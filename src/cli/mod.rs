@@ -4,12 +4,17 @@ mod cases;
 pub mod check;
 mod dead_letters;
 mod demo;
+mod events;
+mod explain;
+mod generated;
 mod health;
+mod lint_runbook;
 mod publish;
 mod respond;
 mod role;
 mod run;
 mod sessions;
+mod test;
 mod topics;
 
 use std::process::ExitCode;
@@ -17,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{Config, Process},
+    config::{Config, Process, Surroundings, WithoutSecrets},
     telemetry::{self, LogFormat},
 };
 
@@ -71,6 +76,12 @@ enum Command {
     Run(run::RunArgs),
     /// Ask beforehand whether the job could be done: configuration, topics, every member, privileges
     Check(check::CheckArgs),
+    /// Say what would be decided about events, and why; asks nobody, changes nothing
+    Explain(explain::ExplainArgs),
+    /// Say whether the rules decide what they should, by a file of events
+    Test(test::TestArgs),
+    /// Find commands in runbooks that end everybody's sessions, or nobody's, and print the right ones
+    LintRunbook(lint_runbook::LintRunbookArgs),
     /// See it work: real servers on this machine, three events, nothing to set up
     Demo(demo::DemoArgs),
     /// Say what is missing or wrong about the topics, or make them
@@ -89,6 +100,10 @@ enum Command {
     Cases(cases::CasesArgs),
     /// Print the responder's least-privilege role and user as a script for mongosh
     Role(role::RoleArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(generated::CompletionsArgs),
+    /// Print a page of the manual, or write all of them
+    Man(generated::ManArgs),
 }
 
 impl Cli {
@@ -99,6 +114,9 @@ impl Cli {
         telemetry::start(self.log, level);
         match self.command {
             Command::Check(args) => block_on(check::run(&args, crate::check::kafka::findings)),
+            Command::Explain(args) => explain::run(&args),
+            Command::Test(args) => test::run(&args),
+            Command::LintRunbook(args) => lint_runbook::run(&args),
             Command::Demo(args) => block_on(demo::run(&args)),
             Command::Run(args) => run::run(&args),
             Command::Topics(args) => block_on(topics::run(&args)),
@@ -109,13 +127,24 @@ impl Cli {
             Command::DeadLetters(args) => dead_letters::run(&args),
             Command::Cases(args) => cases::run(&args),
             Command::Role(args) => role::role(&args),
+            Command::Completions(args) => generated::completions(&args),
+            Command::Man(args) => generated::man(&args),
         }
     }
 }
 
 /// The configuration at `path`, or everything that is wrong with it, on standard error.
 fn load(path: &std::path::Path) -> Result<Config, Exit> {
-    match Config::load(path, &Process) {
+    load_in(path, &Process)
+}
+
+/// The same for a command that asks nobody: secrets need not be there.
+fn load_without_secrets(path: &std::path::Path) -> Result<Config, Exit> {
+    load_in(path, &WithoutSecrets)
+}
+
+fn load_in(path: &std::path::Path, surroundings: &dyn Surroundings) -> Result<Config, Exit> {
+    match Config::load(path, surroundings) {
         Ok((config, warnings)) => {
             for warning in warnings {
                 tracing::warn!("{warning}");

@@ -22,6 +22,12 @@ use crate::{
 
 /// Publishes CloudEvents to the trigger topic that accepts them.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  severance publish --config severance.yaml --event incident.json
+  severance publish --config severance.yaml --new-id --topic security.siem --event - < incident.json
+
+Either every event is published, or none is. Exit code 7: one is no event.")]
 pub struct PublishArgs {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]

@@ -1,17 +1,16 @@
 //! `severance respond`: the whole pipeline once, for events from a file or standard input.
 
 use std::{
-    io::{self, Read as _, Write as _},
-    path::{Path, PathBuf},
+    io::{self, Write as _},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::Exit;
+use super::{Exit, events};
 use crate::{
     config::Kafka,
     edge::{
@@ -19,7 +18,7 @@ use crate::{
         kafka_publisher::{PublishError, Publishable as _, Topics},
         kafka_send::Sender,
     },
-    ingest::{Batch, Claim, Header, Origin, Record},
+    ingest::{Batch, Claim, Origin},
     report::{Encoded, Form, Message, Status},
     responder::Responder,
 };
@@ -61,7 +60,7 @@ pub async fn run(args: &RespondArgs) -> Exit {
     config.dry_run |= args.dry_run;
     // Whoever stands at the terminal is told what is left; a service that runs may have no say in it.
     config.work.give_up_after = Duration::ZERO;
-    let bytes = match read(&args.event) {
+    let bytes = match events::read(&args.event) {
         Ok(bytes) => bytes,
         Err(error) => {
             eprintln!("severance: {}: {error}", args.event.display());
@@ -85,7 +84,7 @@ pub async fn run(args: &RespondArgs) -> Exit {
     responder.warm_up().await;
     let batch = Batch {
         id: Uuid::now_v7(),
-        records: records(&bytes),
+        records: events::records(&bytes, |_| Origin::Local),
         fresh: Default::default(),
         crashed: Default::default(),
         received_at: Timestamp::now(),
@@ -105,39 +104,6 @@ pub async fn run(args: &RespondArgs) -> Exit {
     match args.no_publish {
         true => exit,
         false => exit.max(publish(&responder.kafka, &messages)),
-    }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if path.as_os_str() != "-" {
-        return std::fs::read(path);
-    }
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-}
-
-/// One record an event. What is no JSON stays one record: an outcome says what is wrong with it.
-fn records(bytes: &[u8]) -> Vec<Record> {
-    let record = |value: Vec<u8>| Record {
-        key: None,
-        value: Some(value),
-        headers: vec![Header {
-            name: "content-type".to_owned(),
-            value: Some(b"application/cloudevents+json".to_vec()),
-        }],
-        origin: Origin::Local,
-    };
-    let mut values = Vec::new();
-    for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>() {
-        match value {
-            Ok(Value::Array(list)) => values.extend(list),
-            Ok(value) => values.push(value),
-            Err(_) => return vec![record(bytes.to_vec())],
-        }
-    }
-    match values.is_empty() {
-        true => vec![record(bytes.to_vec())],
-        false => values.into_iter().map(|value| record(value.to_string().into_bytes())).collect(),
     }
 }
 
@@ -204,24 +170,5 @@ pub(super) fn exit_of(status: Status) -> Exit {
         Status::Refused | Status::Expired | Status::AwaitingApproval => Exit::Refused,
         Status::Failed | Status::Unsupported => Exit::Failed,
         Status::Undecodable => Exit::Undecodable,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(bytes: &str) -> Vec<String> {
-        let text = |record: Record| String::from_utf8(record.value.unwrap()).unwrap();
-        records(bytes.as_bytes()).into_iter().map(text).collect()
-    }
-
-    #[test]
-    fn one_event_a_list_and_one_a_line_are_all_read_and_what_is_no_json_is_kept() {
-        assert_eq!(texts(r#"{"id":"1"}"#), [r#"{"id":"1"}"#]);
-        assert_eq!(texts(r#"[{"id":"1"}, {"id":"2"}]"#), [r#"{"id":"1"}"#, r#"{"id":"2"}"#]);
-        assert_eq!(texts("{\"id\":\"1\"}\n{\"id\":\"2\"}\n").len(), 2);
-        assert_eq!(texts("no json"), ["no json"]);
-        assert_eq!(texts(""), [""]);
     }
 }

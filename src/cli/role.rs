@@ -9,6 +9,10 @@ use crate::privilege::{NEEDED, NEEDED_SHARDED, ROLE};
 
 /// What to print.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  severance role | tee severance-role.js
+  severance role --user CN=severance --external --sharded")]
 pub struct RoleArgs {
     /// The responder's user name
     #[arg(long, default_value = "severance")]

@@ -13,6 +13,12 @@ use crate::{config::Process, edge::kafka_client, service, telemetry};
 
 /// What to run.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  severance run --config severance.yaml
+  severance run --config severance.yaml --log json
+
+SIGTERM and SIGINT drain: the batch in hand is finished, published and committed.")]
 pub struct RunArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]

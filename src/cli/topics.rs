@@ -17,6 +17,12 @@ use crate::{
 
 /// Shows the topics and what is missing or wrong about them.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  severance topics --config severance.yaml
+  severance topics --config severance.yaml --create --partitions 6 --replication 3
+
+Exit codes: 0 all is well; 6 a topic is missing or wrong, or Kafka cannot be reached. What exists is never changed.")]
 pub struct TopicsArgs {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]

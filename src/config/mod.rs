@@ -25,7 +25,7 @@ mod tests;
 
 pub use fault::{Fault, Faults, Place, Warning};
 pub use kafka::RESERVED;
-pub use secret::{Process, Surroundings};
+pub use secret::{Process, Surroundings, WithoutSecrets};
 
 use std::{
     collections::BTreeMap,

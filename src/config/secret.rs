@@ -24,6 +24,11 @@ pub trait Surroundings {
 
     /// A file's whole text.
     fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// Whether a secret that is not there is no fault: then a text that opens nothing stands for it.
+    fn has_no_secrets(&self) -> bool {
+        false
+    }
 }
 
 /// The process that we run in.
@@ -40,6 +45,29 @@ impl Surroundings for Process {
     }
 }
 
+/// The process that we run in, where the configuration is only read and nobody is asked: secrets
+/// need not be there, as in CI.
+#[derive(Clone, Copy, Debug)]
+pub struct WithoutSecrets;
+
+impl Surroundings for WithoutSecrets {
+    fn variable(&self, name: &str) -> Option<String> {
+        Process.variable(name)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        Process.read(path)
+    }
+
+    fn has_no_secrets(&self) -> bool {
+        true
+    }
+}
+
+/// Stand for secrets that are not there.
+const ABSENT: &str = "absent";
+const ABSENT_URI: &str = "mongodb://absent.invalid:27017/";
+
 /// Where secrets are found.
 pub(super) struct Secrets<'a> {
     pub(super) surroundings: &'a dyn Surroundings,
@@ -49,14 +77,18 @@ pub(super) struct Secrets<'a> {
 impl Secrets<'_> {
     /// A secret: `{file: PATH}` or `{env: NAME}`.
     pub(super) fn secret(&self, field: Field<'_>) -> Result<SecretString, Told> {
+        self.secret_or(field, ABSENT)
+    }
+
+    fn secret_or(&self, field: Field<'_>, absent: &str) -> Result<SecretString, Told> {
         if field.as_text().is_some() {
             return Err(field.wrong("is written in clear", FORMS));
         }
         let section = field.clone().section(&SECRET)?;
         let (file, env) = (section.field("file"), section.field("env"));
         match (file, env) {
-            (Some(file), None) => self.file(file),
-            (None, Some(env)) => self.variable(env),
+            (Some(file), None) => self.file(file, absent),
+            (None, Some(env)) => self.variable(env, absent),
             (Some(_), Some(_)) => Err(field.wrong("names a file and a variable", "keep one of them")),
             (None, None) => Err(field.wrong("names neither a file nor a variable", FORMS)),
         }
@@ -74,7 +106,7 @@ impl Secrets<'_> {
                 return Err(field.wrong("holds a password, or an `@` that should be `%40`", FORMS));
             }
             Some(text) => SecretString::from(text),
-            None => self.secret(field.clone())?,
+            None => self.secret_or(field.clone(), ABSENT_URI)?,
         };
         if !["mongodb://", "mongodb+srv://"].iter().any(|scheme| uri.expose_secret().starts_with(scheme)) {
             return Err(
@@ -90,20 +122,26 @@ impl Secrets<'_> {
         Ok(uri)
     }
 
-    fn file(&self, field: Field<'_>) -> Result<SecretString, Told> {
+    fn file(&self, field: Field<'_>, absent: &str) -> Result<SecretString, Told> {
         let path = self.folder.join(field.clone().text()?);
-        let text = self.surroundings.read(&path).map_err(|error| {
-            let message = format!("names `{}`, which cannot be read: {error}", path.display());
-            field.wrong(message, "create it, or correct the path (relative to the configuration's folder)")
-        })?;
+        let text = match self.surroundings.read(&path) {
+            Ok(text) => text,
+            Err(_) if self.surroundings.has_no_secrets() => absent.to_owned(),
+            Err(error) => {
+                let message = format!("names `{}`, which cannot be read: {error}", path.display());
+                let fix = "create it, or correct the path (relative to the configuration's folder)";
+                return Err(field.wrong(message, fix));
+            }
+        };
         without_line_end(text).ok_or_else(|| {
             field.wrong(format!("names `{}`, which is empty", path.display()), "write the secret into it")
         })
     }
 
-    fn variable(&self, field: Field<'_>) -> Result<SecretString, Told> {
+    fn variable(&self, field: Field<'_>, absent: &str) -> Result<SecretString, Told> {
         let name = field.clone().text()?;
-        let text = self.surroundings.variable(&name).ok_or_else(|| {
+        let stand_in = || self.surroundings.has_no_secrets().then(|| absent.to_owned());
+        let text = self.surroundings.variable(&name).or_else(stand_in).ok_or_else(|| {
             field.wrong(
                 format!("names the variable `{name}`, which is not set"),
                 "set it, or correct the name",

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Limits;
+use super::{Case, Limits};
 use crate::{
     case::{Class, EventTime},
+    decode::Body,
     ingest::Origin,
 };
 
@@ -33,6 +34,43 @@ pub(super) fn event_time(own: Option<Timestamp>, origin: &Origin, received_at: T
     }
 }
 
+/// From what an event's age counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// From when it happened.
+    EventTime,
+    /// From when it takes effect, as its data say.
+    EffectiveAt,
+    /// From when its record was given another chance.
+    Redrive,
+}
+
+/// From when the event of this case counts, and why from there.
+pub(super) fn counts_from(case: &Case, body: &Body, now: Timestamp) -> (Timestamp, Since) {
+    let dated = match body {
+        Body::Offboarded { effective_at, .. } => *effective_at,
+        Body::Compromised { .. }
+        | Body::Reinstated { .. }
+        | Body::WindowClosed { .. }
+        | Body::SessionInactive { .. }
+        | Body::TerminationRequested { .. }
+        | Body::EveryoneRequested { .. }
+        | Body::Approved { .. }
+        | Body::Denied { .. }
+        | Body::Other => None,
+    };
+    match (dated, case.redriven_at()) {
+        (Some(dated), redriven) if redriven.is_none() || dated > now => (dated, Since::EffectiveAt),
+        (_, Some(redriven)) => (redriven, Since::Redrive),
+        (_, None) => (case.event_time.at, Since::EventTime),
+    }
+}
+
+/// How old an event of this class may be.
+pub(super) fn allowed(class: Class, limits: &Limits) -> Duration {
+    limits.max_event_age.get(&class).copied().unwrap_or(Duration::ZERO)
+}
+
 /// Whether an event that counts from `since` may act now.
 pub(super) fn judge(
     since: Timestamp,
@@ -45,7 +83,7 @@ pub(super) fn judge(
     if dated && age < -SignedDuration::try_from(limits.clock_skew).unwrap_or(SignedDuration::MAX) {
         return Err(Untimely::Future);
     }
-    let allowed = limits.max_event_age.get(&class).copied().unwrap_or(Duration::ZERO);
+    let allowed = allowed(class, limits);
     if age > SignedDuration::try_from(allowed).unwrap_or(SignedDuration::MAX) {
         return Err(Untimely::Expired(format!(
             "{age:#} old, limits.max_event_age.{class} is {:#}",

@@ -110,6 +110,26 @@ pub enum Decision {
     Acknowledge,
 }
 
+impl Decision {
+    /// As it is written in outcomes and asked for in tests of rules.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Terminate(_) => "terminate",
+            Self::Simulate(_) => "simulate",
+            Self::Refuse { .. } => "refuse",
+            Self::Expired { .. } => "expired",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Superseded { .. } => "superseded",
+            Self::NoRule => "no_rule",
+            Self::Undecodable(_) => "undecodable",
+            Self::Defer { .. } => "defer",
+            Self::AwaitApproval { .. } => "await_approval",
+            Self::Release { .. } => "release",
+            Self::Acknowledge => "acknowledge",
+        }
+    }
+}
+
 /// Whom to cut, where, and for what case. It cannot be about nobody or nowhere.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -157,4 +177,20 @@ pub enum RefusalReason {
     TypeNotAccepted,
     /// The topic may not speak for this source.
     SourceNotAccepted,
+}
+
+impl RefusalReason {
+    /// As it is written in outcomes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Guard => "guard",
+            Self::GuardError => "guard_error",
+            Self::RuleError => "rule_error",
+            Self::UnknownCluster => "unknown_cluster",
+            Self::CapExceeded => "cap_exceeded",
+            Self::NotSupported => "not_supported",
+            Self::TypeNotAccepted => "type_not_accepted",
+            Self::SourceNotAccepted => "source_not_accepted",
+        }
+    }
 }

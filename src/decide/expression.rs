@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use cel::{
     Context, ExecutionError, IdedExpr, Program, Value,
-    common::ast::{EntryExpr, Expr},
+    common::ast::{EntryExpr, Expr, LiteralValue, operators},
 };
 use serde_json::json;
 
@@ -83,7 +83,20 @@ pub(super) enum Failed {
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(super) struct Expression(Program);
+pub(super) struct Expression {
+    source: String,
+    program: Program,
+}
+
+/// What an expression reads of an event, and what the event has there. For the eyes of whoever has
+/// the event anyway: it never goes into a log or an outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// As the expression writes it, for example `event.data.confidence`.
+    pub path: String,
+    /// `None` where the event has nothing there.
+    pub value: Option<serde_json::Value>,
+}
 
 impl Expression {
     pub(super) fn compile(source: &str) -> Result<Self, Invalid> {
@@ -106,7 +119,30 @@ impl Expression {
             return Err(Invalid::Function((*unknown).to_owned()));
         }
         drop(references);
-        Ok(Self(program))
+        Ok(Self { source: source.to_owned(), program })
+    }
+
+    /// As it was written.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What it reads of the event, each once, in the order in which it is written. What an expression
+    /// reads of the items of a list is the list.
+    pub(super) fn readings(&self, trigger: &Trigger) -> Vec<Reading> {
+        let mut paths = Vec::new();
+        collect_paths(self.program.expression(), &mut paths);
+        let event = as_json(trigger);
+        let mut readings: Vec<Reading> = Vec::new();
+        for path in paths {
+            let name =
+                [EVENT].into_iter().chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join(".");
+            if readings.iter().all(|reading| reading.path != name) {
+                let value = path.iter().try_fold(&event, |value, key| value.get(key)).cloned();
+                readings.push(Reading { path: name, value });
+            }
+        }
+        readings
     }
 
     /// As a condition.
@@ -131,7 +167,7 @@ impl Expression {
     }
 
     fn evaluate(&self, event: &BoundEvent) -> Result<Value, Failed> {
-        self.0.execute(&event.0).map_err(|error| match error {
+        self.program.execute(&event.0).map_err(|error| match error {
             ExecutionError::NoSuchKey(name) => Failed::NoSuchKey((*name).clone()),
             ExecutionError::IndexOutOfBounds(_) => Failed::Evaluation("an index is outside its list"),
             ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
@@ -154,20 +190,79 @@ pub(super) struct BoundEvent(Context<'static, 'static>);
 
 impl BoundEvent {
     pub(super) fn new(trigger: &Trigger) -> Self {
-        let event = json!({
-            "id": trigger.id,
-            "source": trigger.source,
-            "type": trigger.kind,
-            "subject": trigger.subject,
-            "time": trigger.time.map(|time| time.to_string()),
-            "data": trigger.data,
-        });
         let mut context = Context::default();
         // JSON always converts; were it not to, every expression fails closed on the missing `event`.
-        if let Ok(value) = cel::to_value(event) {
+        if let Ok(value) = cel::to_value(as_json(trigger)) {
             context.add_variable_from_value(EVENT, value);
         }
         Self(context)
+    }
+}
+
+/// The event as expressions read it.
+fn as_json(trigger: &Trigger) -> serde_json::Value {
+    json!({
+        "id": trigger.id,
+        "source": trigger.source,
+        "type": trigger.kind,
+        "subject": trigger.subject,
+        "time": trigger.time.map(|time| time.to_string()),
+        "data": trigger.data,
+    })
+}
+
+/// The parts of an expression.
+fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
+    match &expression.expr {
+        Expr::Comprehension(inner) => {
+            vec![&inner.iter_range, &inner.accu_init, &inner.loop_cond, &inner.loop_step, &inner.result]
+        }
+        Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).collect(),
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Select(select) => vec![&select.operand],
+        Expr::Map(map) => {
+            let entries = map.entries.iter().filter_map(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => Some([&entry.key, &entry.value]),
+                EntryExpr::StructField(_) => None,
+            });
+            entries.flatten().collect()
+        }
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => Vec::new(),
+    }
+}
+
+/// The keys behind `event`, each as far as it is written out.
+fn collect_paths(expression: &IdedExpr, paths: &mut Vec<Vec<String>>) {
+    match path(expression) {
+        Some(path) if !path.is_empty() => paths.push(path),
+        Some(_) | None => parts(expression).into_iter().for_each(|part| collect_paths(part, paths)),
+    }
+}
+
+/// `event.data.level`, `event.data["level"]` and `has(event.data.level)` are all `data`, `level`.
+fn path(expression: &IdedExpr) -> Option<Vec<String>> {
+    match &expression.expr {
+        Expr::Ident(name) => (name == EVENT).then(Vec::new),
+        Expr::Select(select) => {
+            let mut path = path(&select.operand)?;
+            path.push(select.field.clone());
+            Some(path)
+        }
+        Expr::Call(call) if call.func_name == operators::INDEX => match call.args.as_slice() {
+            [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(key)), .. }] => {
+                let mut path = path(operand)?;
+                path.push((**key).to_owned());
+                Some(path)
+            }
+            _ => None,
+        },
+        Expr::Call(_)
+        | Expr::Unspecified
+        | Expr::Comprehension(_)
+        | Expr::List(_)
+        | Expr::Literal(_)
+        | Expr::Map(_)
+        | Expr::Struct(_) => None,
     }
 }
 
@@ -187,35 +282,20 @@ impl Names {
                 self.bound.insert(inner.iter_var.clone());
                 self.bound.extend(inner.iter_var2.clone());
                 self.bound.insert(inner.accu_var.clone());
-                for part in
-                    [&inner.iter_range, &inner.accu_init, &inner.loop_cond, &inner.loop_step, &inner.result]
-                {
-                    self.collect(part);
-                }
             }
-            Expr::Call(call) => call
-                .target
-                .iter()
-                .map(|target| &**target)
-                .chain(&call.args)
-                .for_each(|part| self.collect(part)),
-            Expr::List(list) => list.elements.iter().for_each(|element| self.collect(element)),
-            Expr::Select(select) => {
-                if select.operand.expr == Expr::Ident(EVENT.to_owned()) {
-                    self.fields.insert(select.field.clone());
-                }
-                self.collect(&select.operand);
+            Expr::Select(select) if select.operand.expr == Expr::Ident(EVENT.to_owned()) => {
+                self.fields.insert(select.field.clone());
             }
-            Expr::Map(map) => {
-                for entry in &map.entries {
-                    if let EntryExpr::MapEntry(entry) = &entry.expr {
-                        self.collect(&entry.key);
-                        self.collect(&entry.value);
-                    }
-                }
-            }
-            Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
+            Expr::Select(_)
+            | Expr::Call(_)
+            | Expr::List(_)
+            | Expr::Map(_)
+            | Expr::Unspecified
+            | Expr::Ident(_)
+            | Expr::Literal(_)
+            | Expr::Struct(_) => {}
         }
+        parts(expression).into_iter().for_each(|part| self.collect(part));
     }
 }
 
@@ -245,6 +325,28 @@ mod tests {
         assert_eq!(Expression::compile("event.tpye == 'a'").unwrap_err(), Invalid::Field("tpye".into()));
         assert_eq!(Expression::compile("risky(event)").unwrap_err(), Invalid::Function("risky".into()));
         assert!(matches!(Expression::compile("event.type matches 'x'"), Err(Invalid::Syntax(_))));
+    }
+
+    #[test]
+    fn what_is_read_is_told_with_its_value() {
+        let mut trigger = Trigger::without_data("com.example.alarm");
+        trigger.data = json!({"level": 4, "who": [{"user": "a"}]});
+        let read = |source: &str| {
+            let readings = Expression::compile(source).unwrap().readings(&trigger);
+            let line = |reading: Reading| match reading.value {
+                Some(value) => format!("{}={value}", reading.path),
+                None => format!("{} is not there", reading.path),
+            };
+            readings.into_iter().map(line).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(
+            read("event.data.level > 3 && event.data.level < 9 && event.type != event.data.missing"),
+            "event.data.level=4; event.type=\"com.example.alarm\"; event.data.missing is not there"
+        );
+        assert_eq!(read("event.data[\"level\"] == 4"), "event.data.level=4");
+        assert_eq!(read("has(event.data.level)"), "event.data.level=4");
+        assert_eq!(read("event.data.who.map(p, p.user)"), "event.data.who=[{\"user\":\"a\"}]");
+        assert_eq!(read("true"), "");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Guards: who is never cut, whatever is asked. They can only take away, and they fail closed.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use globset::GlobMatcher;
 
@@ -56,9 +56,54 @@ impl Protected {
     }
 }
 
+/// As a person would say it.
+impl fmt::Display for Protected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(exact) => exact.fmt(f),
+            Self::Database(db) => write!(f, "everybody of {db}"),
+            Self::Pattern(glob) => glob.glob().glob().fmt(f),
+        }
+    }
+}
+
 /// This cluster could not tell which account is our own.
 #[derive(Debug)]
 pub(super) struct Unknown(pub(super) Arc<str>);
+
+/// What keeps somebody from being cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The account by which the members of a cluster talk to each other.
+    Internal,
+    /// We are logged in with it on this cluster.
+    OwnAccount(Arc<str>),
+    /// The entry of the protected list, by its index.
+    Entry(usize),
+}
+
+/// Everybody who was named, with what spares them.
+pub(super) fn judge<'a>(
+    named: &'a Principals,
+    clusters: &[Arc<str>],
+    protected: &[Protected],
+    own_accounts: &HashMap<Arc<str>, Vec<Principal>>,
+) -> Result<Vec<(&'a Principal, Option<Guard>)>, Unknown> {
+    let mut own = Vec::with_capacity(clusters.len());
+    for cluster in clusters {
+        own.push((cluster, own_accounts.get(cluster).ok_or_else(|| Unknown(cluster.clone()))?));
+    }
+    let internal = Principal::internal();
+    let guard = |principal: &Principal| {
+        if *principal == internal {
+            return Some(Guard::Internal);
+        }
+        let ours = own.iter().find(|(_, accounts)| accounts.contains(principal));
+        ours.map(|(cluster, _)| Guard::OwnAccount((*cluster).clone()))
+            .or_else(|| protected.iter().position(|entry| entry.covers(principal)).map(Guard::Entry))
+    };
+    Ok(named.iter().map(|principal| (principal, guard(principal))).collect())
+}
 
 /// Divides those who were named into those who may be cut and those who are spared.
 pub(super) fn apply(
@@ -67,15 +112,11 @@ pub(super) fn apply(
     protected: &[Protected],
     own_accounts: &HashMap<Arc<str>, Vec<Principal>>,
 ) -> Result<(Option<Principals>, Vec<Spared>), Unknown> {
-    let mut own = vec![Principal::internal()];
-    for cluster in clusters {
-        own.extend(own_accounts.get(cluster).ok_or_else(|| Unknown(cluster.clone()))?.iter().cloned());
-    }
-    let is_protected = |principal: &Principal| {
-        own.contains(principal) || protected.iter().any(|entry| entry.covers(principal))
-    };
-    let (spared, left): (Vec<_>, Vec<_>) = named.iter().cloned().partition(is_protected);
-    let spared =
-        spared.into_iter().map(|principal| Spared { principal, because: SparedBecause::Protected }).collect();
-    Ok((Principals::new(left), spared))
+    let judged = judge(named, clusters, protected, own_accounts)?;
+    let (spared, left): (Vec<_>, Vec<_>) = judged.into_iter().partition(|(_, guard)| guard.is_some());
+    let spared = spared
+        .into_iter()
+        .map(|(principal, _)| Spared { principal: principal.clone(), because: SparedBecause::Protected })
+        .collect();
+    Ok((Principals::new(left.into_iter().map(|(principal, _)| principal.clone())), spared))
 }

@@ -9,6 +9,7 @@
 mod age;
 mod crash;
 mod decision;
+mod explain;
 mod expression;
 mod fold;
 mod guards;
@@ -29,10 +30,13 @@ use crate::{
     principal::Principal,
 };
 
+pub use age::Since;
 pub use decision::{Case, Decided, Decision, Plan, RefusalReason, Target};
+pub use explain::{Age, Asked, Explanation, Meaning, Pass, Timeliness, Trace, Whom, explain};
 use expression::BoundEvent;
-pub use guards::Protected;
-pub use rules::{ClusterLabels, Rule, RuleError, RuleFault, RuleSpec, Selector, TargetSpec};
+pub use expression::Reading;
+pub use guards::{Guard, Protected};
+pub use rules::{Answer, ClusterLabels, Rule, RuleError, RuleFault, RuleSpec, Selector, TargetSpec};
 
 /// The numbers that bound what one event may do.
 #[derive(Clone, Debug)]
@@ -155,30 +159,15 @@ fn decide_trigger(
     if let Some(first) = heard.get(&case.id).or(before) {
         return Decision::Duplicate { first: first.clone() };
     }
-    match &trigger.body {
-        Body::Reinstated { .. } => return Decision::Release { cancels: Vec::new() },
-        Body::Approved { .. } | Body::Denied { .. } => {
-            return not_supported("approvals: no case waits for one");
-        }
-        Body::EveryoneRequested { .. } => return not_supported("cutting everyone"),
-        Body::Compromised { .. }
-        | Body::Offboarded { .. }
-        | Body::WindowClosed { .. }
-        | Body::SessionInactive { .. }
-        | Body::TerminationRequested { .. }
-        | Body::Other => {}
+    if let Some(decision) = answered_before_any_rule(&trigger.body) {
+        return decision;
     }
 
     let event = BoundEvent::new(trigger);
-    let rule = match policy.rules.iter().filter(|rule| rule.listens_to(&trigger.kind)).find_map(|rule| {
-        match rule.holds(&event) {
-            Ok(true) => Some(Ok(rule)),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        }
-    }) {
-        Some(Ok(rule)) => rule,
-        Some(Err(error)) => return refuse(RefusalReason::RuleError, error.to_string()),
+    let mut answers = policy.rules.iter().map(|rule| (rule, rule.ask(&trigger.kind, &event)));
+    let rule = match answers.find(|(_, answer)| answer.ends_the_search()) {
+        Some((_, Answer::Failed(error))) => return refuse(RefusalReason::RuleError, error.to_string()),
+        Some((rule, Answer::Yes | Answer::No | Answer::Deaf)) => rule,
         None if matches!(trigger.body, Body::SessionInactive { .. }) => {
             return not_supported("targets that are sessions");
         }
@@ -188,35 +177,18 @@ fn decide_trigger(
     case.class = Some(rule.class);
     case.dry_run |= rule.dry_run;
 
-    let dated = match trigger.body {
-        Body::Offboarded { effective_at, .. } => effective_at,
-        _ => None,
-    };
-    let redriven_at = case.redriven_at().filter(|_| dated.is_none_or(|dated| dated <= context.now));
-    let since = redriven_at.or(dated).unwrap_or(case.event_time.at);
-    match age::judge(since, dated.is_some(), rule.class, &policy.limits, context.now) {
+    let (since, from) = age::counts_from(case, &trigger.body, context.now);
+    match age::judge(since, from == Since::EffectiveAt, rule.class, &policy.limits, context.now) {
         Ok(()) => {}
         Err(age::Untimely::Future) => return not_supported("an offboarding that is dated in the future"),
         Err(age::Untimely::Expired(detail)) => return Decision::Expired { detail },
     }
-    match &trigger.body {
-        Body::WindowClosed { roles, .. } | Body::TerminationRequested { roles, .. } if !roles.is_empty() => {
-            return not_supported("targets that are roles");
-        }
-        Body::TerminationRequested { sessions, .. } if !sessions.is_empty() => {
-            return not_supported("targets that are sessions");
-        }
-        _ => {}
+    if let Some(what) = unsupported_target(&trigger.body) {
+        return not_supported(what);
     }
     let clusters = match narrowed(rule, &trigger.body) {
         Ok(clusters) => clusters,
-        Err(stranger) => {
-            let has = rule.clusters.join(", ");
-            return refuse(
-                RefusalReason::UnknownCluster,
-                format!("the event names the cluster `{stranger}`; rule `{}` has {has}", rule.name),
-            );
-        }
+        Err(detail) => return refuse(RefusalReason::UnknownCluster, detail),
     };
 
     let named = match rule.target(&event) {
@@ -248,9 +220,48 @@ fn decide_trigger(
     }
 }
 
+/// What needs no rule.
+fn answered_before_any_rule(body: &Body) -> Option<Decision> {
+    match body {
+        Body::Reinstated { .. } => Some(Decision::Release { cancels: Vec::new() }),
+        Body::Approved { .. } | Body::Denied { .. } => {
+            Some(not_supported("approvals: no case waits for one"))
+        }
+        Body::EveryoneRequested { .. } => Some(not_supported("cutting everyone")),
+        Body::Compromised { .. }
+        | Body::Offboarded { .. }
+        | Body::WindowClosed { .. }
+        | Body::SessionInactive { .. }
+        | Body::TerminationRequested { .. }
+        | Body::Other => None,
+    }
+}
+
+/// What the event targets that this version cannot cut.
+fn unsupported_target(body: &Body) -> Option<&'static str> {
+    match body {
+        Body::WindowClosed { roles, .. } | Body::TerminationRequested { roles, .. } if !roles.is_empty() => {
+            Some("targets that are roles")
+        }
+        Body::TerminationRequested { sessions, .. } if !sessions.is_empty() => {
+            Some("targets that are sessions")
+        }
+        Body::Compromised { .. }
+        | Body::Offboarded { .. }
+        | Body::Reinstated { .. }
+        | Body::WindowClosed { .. }
+        | Body::SessionInactive { .. }
+        | Body::TerminationRequested { .. }
+        | Body::EveryoneRequested { .. }
+        | Body::Approved { .. }
+        | Body::Denied { .. }
+        | Body::Other => None,
+    }
+}
+
 /// The rule's clusters, or those of them that the event names: it never means more than it says. A
-/// name that is none of the rule's comes back.
-fn narrowed<'a>(rule: &Rule, body: &'a Body) -> Result<Vec<Arc<str>>, &'a str> {
+/// name that is none of the rule's is told.
+fn narrowed(rule: &Rule, body: &Body) -> Result<Vec<Arc<str>>, String> {
     let named = match body {
         Body::TerminationRequested { clusters, .. } => clusters.as_slice(),
         Body::SessionInactive { cluster, .. } => std::slice::from_ref(cluster),
@@ -265,7 +276,10 @@ fn narrowed<'a>(rule: &Rule, body: &'a Body) -> Result<Vec<Arc<str>>, &'a str> {
     };
     let is_rules = |name: &&String| rule.clusters.iter().any(|cluster| **cluster == ***name);
     match named.iter().find(|name| !is_rules(name)) {
-        Some(stranger) => Err(stranger),
+        Some(stranger) => {
+            let has = rule.clusters.join(", ");
+            Err(format!("the event names the cluster `{stranger}`; rule `{}` has {has}", rule.name))
+        }
         None if named.is_empty() => Ok(rule.clusters.clone()),
         None => {
             let is_named = |cluster: &&Arc<str>| named.iter().any(|name| **name == ***cluster);

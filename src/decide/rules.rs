@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use globset::{Glob, GlobMatcher};
 
-use super::expression::{BoundEvent, Expression, Failed};
+use super::expression::{BoundEvent, Expression, Failed, Reading};
 use crate::{
     case::Class,
     decode::{self, Trigger},
@@ -110,6 +110,38 @@ pub enum RuleError {
     },
 }
 
+impl RuleError {
+    /// What went wrong, without any value of the event.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Condition { why, .. } | Self::Target { why, .. } => why,
+        }
+    }
+}
+
+/// What a rule says of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// `on` has no such type.
+    Deaf,
+    /// `when` is false.
+    No,
+    /// It matches.
+    Yes,
+    /// `when` failed.
+    Failed(RuleError),
+}
+
+impl Answer {
+    /// Whether no later rule is asked.
+    pub(super) fn ends_the_search(&self) -> bool {
+        match self {
+            Self::Yes | Self::Failed(_) => true,
+            Self::Deaf | Self::No => false,
+        }
+    }
+}
+
 impl Rule {
     /// Compiles the expressions, checks every identifier and function, and tries them once on an
     /// example event of each type in `on`. Gives all faults at once.
@@ -206,18 +238,48 @@ impl Rule {
         .collect()
     }
 
-    /// Whether the type is one of the rule's. Tested first, before anything is evaluated.
-    pub(super) fn listens_to(&self, kind: &str) -> bool {
-        self.on.iter().any(|glob| glob.is_match(kind))
+    /// Asks it about one event. The type is tested first, before anything is evaluated.
+    pub(super) fn ask(&self, kind: &str, event: &BoundEvent) -> Answer {
+        if !self.on.iter().any(|glob| glob.is_match(kind)) {
+            return Answer::Deaf;
+        }
+        match self.when.as_ref().map_or(Ok(true), |when| when.is_true(event)) {
+            Ok(true) => Answer::Yes,
+            Ok(false) => Answer::No,
+            Err(failed) => {
+                Answer::Failed(RuleError::Condition { rule: self.name.clone(), why: failed.to_string() })
+            }
+        }
     }
 
-    /// Whether the condition holds.
-    pub(super) fn holds(&self, event: &BoundEvent) -> Result<bool, RuleError> {
-        match &self.when {
-            None => Ok(true),
-            Some(when) => when
-                .is_true(event)
-                .map_err(|failed| RuleError::Condition { rule: self.name.clone(), why: failed.to_string() }),
+    /// The types that it listens to.
+    pub fn on(&self) -> impl Iterator<Item = &str> {
+        self.on.iter().map(|on| on.glob().glob())
+    }
+
+    /// Its condition, if it has one.
+    pub fn when(&self) -> Option<&str> {
+        self.when.as_ref().map(Expression::source)
+    }
+
+    /// The expression of its target; `None` where it always cuts the same.
+    pub fn target_expression(&self) -> Option<&str> {
+        match &self.target {
+            CompiledTarget::Expression(expression) => Some(expression.source()),
+            CompiledTarget::Fixed(_) => None,
+        }
+    }
+
+    /// What its condition reads of an event.
+    pub(super) fn condition_readings(&self, trigger: &Trigger) -> Vec<Reading> {
+        self.when.as_ref().map(|when| when.readings(trigger)).unwrap_or_default()
+    }
+
+    /// What its target reads of an event.
+    pub(super) fn target_readings(&self, trigger: &Trigger) -> Vec<Reading> {
+        match &self.target {
+            CompiledTarget::Expression(expression) => expression.readings(trigger),
+            CompiledTarget::Fixed(_) => Vec::new(),
         }
     }
 

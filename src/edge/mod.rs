@@ -33,6 +33,7 @@ pub mod mongo_lab;
 pub mod mongo_member;
 mod mongo_roster;
 mod mongo_sessions;
+pub mod mongo_shown;
 mod mongo_survey;
 mod mongo_uri;
 mod mongo_users;

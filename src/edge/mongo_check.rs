@@ -13,11 +13,12 @@ use super::{
     mongo_cluster::{InvalidCluster, MongoCluster},
     mongo_error::AUTHENTICATION_FAILED,
     mongo_member::MongoMember,
-    mongo_users,
+    mongo_uri, mongo_users,
 };
 use crate::{
     check::facts::{Answers, ClusterFacts, Login, MemberFacts, Silence},
     config,
+    principal::Principal,
     terminate::{
         ErrorClass, NodeError,
         member::{Cluster as _, Discovery, Hello, Member as _},
@@ -38,6 +39,11 @@ pub fn valid_uri(config: &config::Cluster) -> Result<(), InvalidCluster> {
     ConnectionString::parse(config.uri.expose_secret())
         .map(drop)
         .map_err(|error| InvalidCluster::uri(config, &error))
+}
+
+/// The account that the URI itself names, if it names one; asks nobody.
+pub fn written_account(config: &config::Cluster) -> Option<Principal> {
+    mongo_uri::written_account(config)
 }
 
 /// Asks everything of one cluster.

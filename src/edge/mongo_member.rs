@@ -17,7 +17,7 @@ use mongodb::{
 use super::{
     mongo_error::{UNAUTHORIZED, node_error},
     mongo_survey,
-    mongo_wire::{comment_document, pattern},
+    mongo_wire::{comment_document, kill},
 };
 use crate::{
     pattern::Patterns,
@@ -192,9 +192,7 @@ impl Member for MongoMember {
     }
 
     async fn kill(&self, patterns: &Patterns, comment: &Comment) -> Result<(), NodeError> {
-        let patterns: Vec<Document> = patterns.iter().map(pattern).collect();
-        let command = doc! {"killAllSessionsByPattern": patterns, "comment": comment_document(comment)};
-        self.command("killAllSessionsByPattern", command).await.map(drop)
+        self.command("killAllSessionsByPattern", kill(patterns, comment)).await.map(drop)
     }
 
     async fn kill_operation(&self, opid: &str, comment: &Comment) -> Result<(), NodeError> {

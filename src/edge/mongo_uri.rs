@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mongodb::{
     error::Error,
-    options::{AuthMechanism, ClientOptions},
+    options::{AuthMechanism, ClientOptions, ConnectionString, Credential},
 };
 use secrecy::ExposeSecret as _;
 
@@ -39,13 +39,23 @@ const SECRET_OPTIONS: [&str; 3] = ["aws_session_token", "tlscertificatekeyfilepa
 
 /// The account that the URI names; x.509 may leave it to the certificate.
 pub(super) fn named_account(options: &ClientOptions) -> Option<Principal> {
-    let credential = options.credential.as_ref()?;
+    account(options.credential.as_ref(), options.default_database.as_ref())
+}
+
+/// The same without asking DNS, of which `mongodb+srv` addresses may learn another `authSource`.
+pub(super) fn written_account(config: &config::Cluster) -> Option<Principal> {
+    let uri = ConnectionString::parse(config.uri.expose_secret()).ok()?;
+    account(uri.credential.as_ref(), uri.default_database.as_ref())
+}
+
+fn account(credential: Option<&Credential>, default_database: Option<&String>) -> Option<Principal> {
+    let credential = credential?;
     let user = credential.username.as_deref()?;
     let external = matches!(
         credential.mechanism,
         Some(AuthMechanism::MongoDbX509 | AuthMechanism::Plain | AuthMechanism::MongoDbOidc)
     );
-    let db = match (&credential.source, &options.default_database) {
+    let db = match (&credential.source, default_database) {
         _ if external => "$external",
         (Some(source), _) => source,
         (None, Some(database)) => database,
@@ -79,8 +89,6 @@ pub(super) fn without_secrets(text: &str, config: &config::Cluster) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use mongodb::options::ConnectionString;
-
     use super::*;
 
     #[test]
@@ -101,6 +109,34 @@ mod tests {
             let Err(error) = ConnectionString::parse(uri) else { continue };
             let shown = InvalidCluster::uri(&config, &error).to_string();
             assert!(!shown.contains("hun") && !shown.contains("ter2"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_account_is_the_one_that_the_address_names() {
+        for (uri, account) in [
+            ("mongodb://severance:p@h:1/", Some("severance@admin")),
+            ("mongodb://severance:p@h:1/ops", Some("severance@ops")),
+            ("mongodb://severance:p@h:1/ops?authSource=users", Some("severance@users")),
+            (
+                "mongodb://CN%3Dseverance@h:1/?authMechanism=MONGODB-X509&tls=true",
+                Some("CN=severance@$external"),
+            ),
+            ("mongodb://h:1/?authMechanism=MONGODB-X509&tls=true", None),
+            ("mongodb+srv://severance:p@cluster.example.com/", Some("severance@admin")),
+            ("mongodb://h:1/", None),
+        ] {
+            let config = config::Cluster {
+                name: "c".into(),
+                labels: BTreeMap::new(),
+                uri: uri.to_owned().into(),
+                members: BTreeMap::new(),
+            };
+            assert_eq!(
+                written_account(&config).map(|account| account.to_string()).as_deref(),
+                account,
+                "{uri}"
+            );
         }
     }
 

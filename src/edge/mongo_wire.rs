@@ -2,10 +2,20 @@
 
 use bson::{Binary, Document, doc, spec::BinarySubtype};
 
-use crate::{pattern::Pattern, principal::Digest, terminate::member::Comment};
+use crate::{
+    pattern::{Pattern, Patterns},
+    principal::Digest,
+    terminate::member::Comment,
+};
+
+/// The kill.
+pub(super) fn kill(patterns: &Patterns, comment: &Comment) -> Document {
+    let patterns: Vec<Document> = patterns.iter().map(pattern).collect();
+    doc! {"killAllSessionsByPattern": patterns, "comment": comment_document(comment)}
+}
 
 /// A pattern: `uid`, or `lsid` with its `uid`, and never anything else.
-pub(super) fn pattern(pattern: &Pattern) -> Document {
+fn pattern(pattern: &Pattern) -> Document {
     match pattern {
         Pattern::Uid(uid) => doc! {"uid": binary(uid)},
         Pattern::Lsid(session) => doc! {"lsid": {

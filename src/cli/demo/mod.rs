@@ -28,6 +28,10 @@ const NOTICE: Duration = Duration::from_secs(5);
 
 /// How to show it.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  severance demo
+  severance demo --keep")]
 pub struct DemoArgs {
     /// Leave everything running afterwards, and say how to play with it
     #[arg(long)]

@@ -46,6 +46,17 @@ static HALF_KNOWN: LazyLock<World> = LazyLock::new(|| {
 });
 static ALARMED: LazyLock<World> = LazyLock::new(|| {
     world().rules([
+        on_cluster(
+            "lab",
+            rule(
+                "asked",
+                Class::Request,
+                "io.severance.termination.requested.*",
+                "",
+                "event.data.principals",
+            ),
+        ),
+        RuleSpec { name: "dated".to_owned(), ..Rule::defaults().remove(1) },
         on_cluster("lab", rule("list", Class::Request, ALARM, "event.data.level == 1", "event.data.who")),
         RuleSpec {
             target: TargetSpec::Fixed(fixed()),
@@ -166,6 +177,24 @@ proptest! {
     }
 
     #[test]
+    fn an_explanation_never_says_anything_else_than_the_decision(
+        batch in prop::collection::vec(any_event(), 1..12),
+        which in 0..5usize,
+    ) {
+        let world = [&*OPEN, &*GUARDED, &*PRETENDING, &*HALF_KNOWN, &*ALARMED][which];
+        let decided = world.decide(batch.clone());
+        let decoded = batch.into_iter().enumerate().map(|(index, said)| said.decoded(index)).collect();
+        let explained = explain(&world.policy, decoded, &world.context);
+        prop_assert_eq!(explained.len(), decided.len());
+        for (explained, decided) in explained.iter().zip(&decided) {
+            prop_assert_eq!(&explained.decided.decision, &decided.decision);
+            prop_assert_eq!(&explained.decided.case.rule, &decided.case.rule);
+            prop_assert_eq!(&explained.decided.case.spared, &decided.case.spared);
+            prop_assert!(follows(explained, &world.policy), "{:#?}", explained);
+        }
+    }
+
+    #[test]
     fn no_case_has_two_plans_in_one_batch(batch in prop::collection::vec(event(), 1..12)) {
         let decided = OPEN.decide(batch);
         let cases: Vec<CaseId> = decided.iter().filter(|one| plan(one).is_some()).map(|one| one.case.id).collect();
@@ -193,6 +222,84 @@ proptest! {
             }
         }
     }
+}
+
+/// Whether the decision is what the answers lead to, read by somebody who knows only the answers.
+fn follows(explained: &Explanation, policy: &Policy) -> bool {
+    let decision = &explained.decided.decision;
+    let Some(trace) = &explained.trace else { return matches!(decision, Decision::Undecodable(_)) };
+    let refused =
+        |wanted: RefusalReason| matches!(decision, Decision::Refuse { reason, .. } if *reason == wanted);
+    if matches!(decision, Decision::Duplicate { .. } | Decision::Superseded { .. }) {
+        return trace.pass == Pass::Accepted || trace.pass == Pass::NotJudged;
+    }
+    if let Pass::Distrusted(distrust) = trace.pass {
+        return refused(distrust.into());
+    }
+    if trace.rules.iter().all(|asked| asked.answer.is_none()) {
+        return matches!(decision, Decision::Release { .. }) || refused(RefusalReason::NotSupported);
+    }
+    if trace.rules.iter().any(|asked| matches!(asked.answer, Some(Answer::Failed(_)))) {
+        return refused(RefusalReason::RuleError);
+    }
+    let Some(meaning) = &trace.meaning else {
+        return *decision == Decision::NoRule || refused(RefusalReason::NotSupported);
+    };
+    match meaning.age.timeliness {
+        Timeliness::InTime => {}
+        Timeliness::Expired => return matches!(decision, Decision::Expired { .. }),
+        Timeliness::Future => return refused(RefusalReason::NotSupported),
+    }
+    if meaning.unsupported.is_some() {
+        return refused(RefusalReason::NotSupported);
+    }
+    let (Ok(clusters), Ok(_)) = (&meaning.clusters, &meaning.named) else {
+        return refused(if meaning.clusters.is_err() {
+            RefusalReason::UnknownCluster
+        } else {
+            RefusalReason::RuleError
+        });
+    };
+    if meaning.named.as_ref().is_ok_and(|named| named.len() > policy.limits.max_principals) {
+        return meaning.is_above_cap() && refused(RefusalReason::CapExceeded);
+    }
+    let Some(Ok(guards)) = &meaning.guards else { return refused(RefusalReason::GuardError) };
+    let left: Vec<_> =
+        guards.iter().filter(|whom| whom.guard.is_none()).map(|whom| &whom.principal).collect();
+    match plan(&explained.decided) {
+        None => left.is_empty() && refused(RefusalReason::Guard),
+        // A reinstatement of the same batch may have taken somebody back.
+        Some(plan) => {
+            let reinstated = explained.decided.case.spared.iter().map(|spared| &spared.principal);
+            let cut_or_back: Vec<_> = plan.target.principals().iter().chain(reinstated).collect();
+            plan.clusters == *clusters && left.iter().all(|one| cut_or_back.contains(one))
+        }
+    }
+}
+
+/// Own types with data that fit, and other types with any data.
+fn any_event() -> impl Strategy<Value = Said> {
+    let alarm =
+        (any_json(), 0..3i64).prop_map(|(who, level)| said(ALARM, json!({"who": who, "level": level})));
+    let requested =
+        (who(), prop::sample::select(vec!["orders", "lab", "nowhere"])).prop_map(|(who, cluster)| {
+            said(
+                "io.severance.termination.requested.v1",
+                json!({"reason": "drill", "principals": named(&who), "clusters": [cluster]}),
+            )
+        });
+    let old = (who(), 0..40i64).prop_map(|(who, days)| {
+        let at: Timestamp = NOW.parse().unwrap();
+        compromised(&who).time(&(at - jiff::SignedDuration::from_hours(24 * days)).to_string())
+    });
+    let dated = (who(), -40..40i64, any::<bool>()).prop_map(|(who, days, redriven)| {
+        let at: Timestamp = NOW.parse().unwrap();
+        let at = at + jiff::SignedDuration::from_hours(24 * days);
+        let event = offboarded(&who).with("effective_at", json!(at.to_string()));
+        if redriven { event.redriven() } else { event }
+    });
+    prop_oneof![3 => event(), 2 => alarm, 1 => requested, 1 => old, 1 => dated,
+        1 => Just(said("io.severance.account.compromised.v1", json!({"principals": []})))]
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -3,6 +3,7 @@
 mod ages;
 mod arms;
 mod crashing;
+mod explaining;
 mod folding;
 mod laws;
 mod trusting;

@@ -72,9 +72,16 @@ fn every_reason_is_in_the_schema_and_the_schema_has_no_other() {
 }
 
 #[test]
-fn a_poison_has_one_name_everywhere() {
+fn a_decision_and_a_reason_have_one_name_everywhere() {
     for reason in poisons() {
         assert_eq!(word_of(&reason).as_deref(), Some(reason.name()));
+    }
+    for reason in refusals() {
+        assert_eq!(word_of(&reason).as_deref(), Some(reason.word()));
+    }
+    for decision in every_decision() {
+        let word = decision.word();
+        assert_eq!(&*outcome_of(decision).data.decision, word);
     }
 }
 
