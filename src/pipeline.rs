@@ -34,13 +34,23 @@ pub struct Pipeline<C> {
     speaker: Speaker,
     clock: Clock,
     deferring: Option<Deferring>,
-    accepted: Mutex<Accepted>,
+    accepted: Memory,
 }
+
+/// Which events were accepted; outlives a pipeline that a new configuration replaces.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Arc<Mutex<Accepted>>);
 
 impl<C: Cluster> Pipeline<C> {
     /// Joins the stages.
-    pub fn new(policy: Policy, terminator: Arc<Terminator<C>>, speaker: Speaker, clock: Clock) -> Self {
-        Self { policy, terminator, speaker, clock, deferring: None, accepted: Mutex::default() }
+    pub fn new(
+        policy: Policy,
+        terminator: Arc<Terminator<C>>,
+        speaker: Speaker,
+        clock: Clock,
+        memory: Memory,
+    ) -> Self {
+        Self { policy, terminator, speaker, clock, deferring: None, accepted: memory }
     }
 
     /// Hands on what a batch does not finish, and tells reinstatements to those who run jobs.
@@ -141,7 +151,7 @@ impl<C: Cluster> Pipeline<C> {
 
     fn accepted(&self) -> std::sync::MutexGuard<'_, Accepted> {
         // A case is entered in two steps of which each leaves it usable.
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.accepted.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     },
     ingest::Trust,
     jobs,
-    pipeline::{Clock, Pipeline, REMEMBERED_CASES},
+    pipeline::{Clock, Memory, Pipeline, REMEMBERED_CASES},
     report::{Deferring, Speaker},
     terminate::{
         Pace, Terminator,
@@ -39,6 +39,7 @@ pub struct Responder {
     pub clock: Clock,
     /// By what unfinished work is carried on.
     pub jobs: jobs::Limits,
+    memory: Memory,
     /// How many partitions `kafka.state` has; zero, and nothing is deferred, until somebody says.
     pub partitions: Arc<AtomicI32>,
     /// Where records come from and go.
@@ -76,6 +77,35 @@ fn job_limits(kafka: &config::Kafka, limits: &Limits) -> jobs::Limits {
 impl Responder {
     /// Reads every URI; connects to nothing yet.
     pub async fn new(config: Config, clock: Clock) -> Result<Self, InvalidCluster> {
+        Self::with(config, clock, Memory::default(), Arc::default()).await
+    }
+
+    /// By a new configuration: rules, guards, limits and clusters are its own, with their passwords and
+    /// certificates read again; what was heard is still known. What is read at the start only stays
+    /// as it was.
+    pub async fn renewed(&self, config: Config) -> Result<Self, InvalidCluster> {
+        let renewed =
+            Self::with(config, self.clock.clone(), self.memory.clone(), self.partitions.clone()).await?;
+        Ok(Self {
+            kafka: self.kafka.clone(),
+            work: config::Work {
+                batch_max_records: self.work.batch_max_records,
+                depth: self.work.depth,
+                drain: self.work.drain,
+                ..renewed.work
+            },
+            pause_file: self.pause_file.clone(),
+            canary: self.canary.clone(),
+            ..renewed
+        })
+    }
+
+    async fn with(
+        config: Config,
+        clock: Clock,
+        memory: Memory,
+        partitions: Arc<AtomicI32>,
+    ) -> Result<Self, InvalidCluster> {
         let Config {
             kafka,
             clusters,
@@ -107,19 +137,20 @@ impl Responder {
         };
         let jobs = job_limits(&kafka, &policy.limits);
         let terminator = Arc::new(Terminator::new(clusters.clone(), pace));
-        let partitions = Arc::new(AtomicI32::new(0));
         let deferring = kafka.jobs.as_ref().map(|_| Deferring {
             give_up_after: work.give_up_after,
             delays: jobs.delays,
             partitions: partitions.clone(),
         });
-        let pipeline = Pipeline::new(policy, terminator.clone(), speaker.clone(), clock.clone());
+        let pipeline =
+            Pipeline::new(policy, terminator.clone(), speaker.clone(), clock.clone(), memory.clone());
         Ok(Self {
             pipeline: Arc::new(pipeline.deferring(deferring)),
             terminator,
             speaker,
             clock,
             jobs,
+            memory,
             partitions,
             kafka,
             work,

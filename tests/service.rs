@@ -19,6 +19,7 @@ mod service {
     mod outages;
     mod parts;
     mod poison;
+    mod reload;
     mod respond;
     mod restart;
     mod secrets;

@@ -5,11 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 
 use super::Exit;
-use crate::{config::Process, edge::kafka_client, service, telemetry};
+use crate::{
+    config::{Config, Process},
+    edge::kafka_client,
+    service::{self, Reload},
+    telemetry,
+};
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -36,6 +41,7 @@ pub fn run(args: &RunArgs) -> Exit {
         faults.iter().for_each(|fault| eprintln!("{}: kafka.properties: {fault}", args.config.display()));
         return Exit::Usage;
     }
+    let path = args.config.clone();
     super::block_on(async move {
         let stop = match stop_on_signal() {
             Ok(stop) => stop,
@@ -45,7 +51,14 @@ pub fn run(args: &RunArgs) -> Exit {
             }
         };
         let exporting = telemetry::otlp::start(&Process);
-        let ended = service::run(config, stop).await;
+        let reload = match reload_on_signal(path) {
+            Ok(reload) => reload,
+            Err(error) => {
+                eprintln!("severance: cannot listen for signals: {error}");
+                return Exit::OurFault;
+            }
+        };
+        let ended = service::run(config, reload, stop).await;
         exporting.finish().await;
         match ended {
             Ok(()) => Exit::Done,
@@ -59,6 +72,25 @@ pub fn run(args: &RunArgs) -> Exit {
             }
         }
     })
+}
+
+/// Reads the file again at each SIGHUP.
+fn reload_on_signal(path: PathBuf) -> std::io::Result<mpsc::Receiver<Reload>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (read, reloads) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!(file = %path.display(), "SIGHUP: reading the configuration again");
+            let reload = Config::load(&path, &Process).map(|(config, warnings)| {
+                warnings.into_iter().for_each(|warning| tracing::warn!("{warning}"));
+                Box::new(config)
+            });
+            if read.send(reload).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(reloads)
 }
 
 /// Becomes true at the first SIGTERM or SIGINT; a second one ends the process as usual.

@@ -103,7 +103,9 @@ enum Source {
 
 /// The desk of this process.
 pub struct Desk<C> {
-    tools: Tools<C>,
+    tools: Arc<Tools<C>>,
+    /// The tools of a new configuration.
+    renewed: watch::Receiver<Arc<Tools<C>>>,
     tenure: Tenure,
     holdings: watch::Receiver<Holdings>,
     steps: Steps,
@@ -134,9 +136,10 @@ impl<C: Cluster> Desk<C> {
         kafka: &Kafka,
         topics: &JobTopics,
         tenure: Tenure,
-        tools: Tools<C>,
+        mut renewed: watch::Receiver<Arc<Tools<C>>>,
         partitions: Arc<AtomicI32>,
     ) -> Result<Self, DeskError> {
+        let tools = renewed.borrow_and_update().clone();
         let (told, news) = mpsc::channel(AHEAD);
         let tell = |source: fn() -> Source| {
             let told = told.clone();
@@ -167,6 +170,7 @@ impl<C: Cluster> Desk<C> {
             draining: false,
             status: Arc::new(Status::default()),
             tools,
+            renewed,
         };
         // All that was ever said and is kept, before the first job needs it.
         desk.catch_up();
@@ -215,6 +219,10 @@ impl<C: Cluster> Desk<C> {
                     for cluster in clusters {
                         self.wake(&cluster);
                     }
+                }
+                Ok(()) = self.renewed.changed() => {
+                    self.tools = self.renewed.borrow_and_update().clone();
+                    self.woken = self.tools.terminator.circuits_closed();
                 }
                 () = sleep_until(next) => {
                     ticked = Instant::now();

@@ -3,7 +3,7 @@
 //! The parts report into one [`Health`]: one that knows when something changes calls
 //! [`Health::report`], one that can be asked at any time hands over a question with
 //! [`Health::ask`]. Ready is who has no fault. Names of checks: `running`, `started`,
-//! `assignment`, `publishing`, `jobs`, `paused` and `cluster <name>`.
+//! `assignment`, `publishing`, `jobs`, `paused`, `config` and `cluster <name>`.
 
 mod nodes;
 
@@ -25,6 +25,8 @@ pub const RUNNING: &str = "running";
 pub const STARTED: &str = "started";
 /// The check that fails until the group has given us our partitions, and without Kafka.
 pub const ASSIGNMENT: &str = "assignment";
+/// The check that fails while the configuration that was read last cannot be used.
+pub const CONFIG: &str = "config";
 /// The check that fails while the pause file exists.
 pub const PAUSED: &str = "paused";
 /// The check that fails while unfinished work cannot be carried on.
@@ -70,6 +72,11 @@ impl Health {
     /// From now on the check has this fault, or none.
     pub fn report(&self, check: &str, fault: Option<String>) {
         self.checks().insert(check.to_owned(), Check::Reported(fault));
+    }
+
+    /// Checks whose names begin so are no longer there.
+    pub fn forget(&self, beginning: &str) {
+        self.checks().retain(|name, _| !name.starts_with(beginning));
     }
 
     /// From now on whoever wants to know asks for the check's fault. The question must not wait.

@@ -47,6 +47,8 @@ pub enum Signal {
     Terminate,
     /// What Ctrl-C sends. A guarded child ignores it unless it asks for it itself.
     Interrupt,
+    /// What tells a service to read its configuration again.
+    Hangup,
     /// End at once.
     Kill,
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stop => "STOP",
+            Self::Hangup => "HUP",
             Self::Continue => "CONT",
             Self::Terminate => "TERM",
             Self::Interrupt => "INT",

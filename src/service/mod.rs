@@ -4,17 +4,27 @@
 //! the broker has every one of them: whatever happens in between is read again at the next start.
 
 mod canary;
+mod reload;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future;
 use jiff::Timestamp;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::{JoinError, JoinHandle, JoinSet},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
+pub use reload::Reload;
+
+use self::reload::Current;
 use crate::{
     config::{Config, Kafka},
     desk::{Desk, DeskError, Tools},
@@ -30,7 +40,6 @@ use crate::{
     fault_point::{self, Place},
     health::{self, Health},
     ingest::Batch,
-    jobs::Bounds,
     lanes::Lanes,
     pause,
     pipeline::Clock,
@@ -42,6 +51,10 @@ use crate::{
 /// Leaving the group takes a round trip to the broker, and saves the others from waiting until our
 /// session ends.
 const GOODBYE: Duration = Duration::from_millis(500);
+
+/// How long a batch waits to learn how many partitions unfinished work has. Where the topic is missing,
+/// each does: then nothing can be deferred, which an operator hears of.
+const HOMES: Duration = Duration::from_secs(1);
 
 /// What ends a service other than being told to.
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +87,21 @@ pub enum ServiceError {
 
 /// Runs until `stop` becomes true, and drains: the batch in hand is finished, published and
 /// committed, and the group is left.
-pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), ServiceError> {
+///
+/// What comes from `reload` takes the place of `config`, as far as it is not read at the start only.
+pub async fn run(
+    config: Config,
+    reload: mpsc::Receiver<Reload>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), ServiceError> {
     let health = Arc::new(Health::default());
     health.report(health::RUNNING, None);
     health.report(health::STARTED, Some("the clusters are being looked for".to_owned()));
     let _answering = seen(&config, &health);
 
     let clock: Clock = Arc::new(Timestamp::now);
-    let responder = Responder::new(config, clock).await?;
+    let start_only = reload::start_only(&config);
+    let responder = Arc::new(Responder::new(config, clock).await?);
     // A cluster that is down must not keep the others from being served.
     let warm_up = responder.work.inline_budget;
     let _late = timeout(warm_up, responder.warm_up()).await;
@@ -91,7 +111,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     health.report(health::STARTED, None);
     health.ask(health::ASSIGNMENT, consumer.fault());
     health.ask(health::PUBLISHING, committer.fault());
-    let desk = desk(&responder, &consumer)?;
+    let (current, responders) = Current::new(responder.clone());
+    let desk = desk(&responder, &consumer, current.tools())?;
     if let Some(desk) = &desk {
         health.ask(health::JOBS, desk.faults());
         let (status, clock) = (desk.status(), responder.clock.clone());
@@ -102,9 +123,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     if let Some(singing) = responder.canary.clone() {
         watching.spawn(canary::sing(Sender::new(&responder.kafka)?, singing, paused.clone()));
     }
-    for cluster in &responder.clusters {
-        watching.spawn(health::watch_nodes(cluster.clone(), health.clone()));
-    }
+    watching.spawn(reload::follow(reload, current, start_only, health.clone()));
     tracing::info!(
         group = responder.kafka.group,
         topics =
@@ -116,7 +135,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), 
     let (end_jobs, jobs_end) = watch::channel(false);
     let mut jobs = desk.map(|desk| tokio::spawn(desk.run(jobs_end, paused.clone())));
     let past = responder.past(consumer.beginnings());
-    let work = serve(&responder, batches, past, &committer, paused);
+    let work = serve(&responder, responders, batches, past, &committer, paused);
     tokio::pin!(work);
     let (ended, until) = tokio::select! {
         ended = &mut work => (ended, Instant::now() + drain),
@@ -167,15 +186,12 @@ async fn crashed(jobs: &mut Option<JoinHandle<()>>) -> ServiceError {
 }
 
 /// Whoever carries on unfinished work, where there are topics for it.
-fn desk(responder: &Responder, consumer: &Consumer) -> Result<Option<Desk<MongoCluster>>, DeskError> {
+fn desk(
+    responder: &Responder,
+    consumer: &Consumer,
+    tools: watch::Receiver<Arc<Tools<MongoCluster>>>,
+) -> Result<Option<Desk<MongoCluster>>, DeskError> {
     let Some(topics) = &responder.kafka.jobs else { return Ok(None) };
-    let tools = Tools {
-        terminator: responder.terminator.clone(),
-        speaker: responder.speaker.clone(),
-        clock: responder.clock.clone(),
-        limits: responder.jobs.clone(),
-        bounds: Bounds::default(),
-    };
     let partitions = responder.partitions.clone();
     Desk::start(&responder.kafka, topics, consumer.tenure(), tools, partitions).map(Some)
 }
@@ -206,6 +222,7 @@ struct InFlight {
 /// While one batch is checked, reported and published, the next is being killed.
 async fn serve(
     responder: &Responder,
+    responders: watch::Receiver<Arc<Responder>>,
     batches: Batches,
     past: Past,
     committer: &Committer,
@@ -213,7 +230,7 @@ async fn serve(
 ) -> Result<(), ServiceError> {
     let (started, in_order) = mpsc::channel(responder.work.depth);
     tokio::try_join!(
-        start(responder, batches, past, started, paused),
+        start(responder, responders, batches, past, started, paused),
         finish(in_order, committer, &responder.kafka)
     )?;
     Ok(())
@@ -222,6 +239,7 @@ async fn serve(
 /// Decides batch after batch, and begins to carry them out.
 async fn start(
     responder: &Responder,
+    responders: watch::Receiver<Arc<Responder>>,
     mut batches: Batches,
     mut past: Past,
     started: mpsc::Sender<InFlight>,
@@ -237,10 +255,14 @@ async fn start(
         BatchTaken { batch: batch.id, records: &batch.records }.emit();
         fault_point::reached(Place::Received);
         past.known(&batch.fresh).await;
-        let decided = responder.pipeline.decide(batch).await;
+        if responder.kafka.jobs.is_some() {
+            // Else what the first batches after a start cannot finish could not be handed on.
+            let _late = timeout(HOMES, homes(&responder.partitions)).await;
+        }
+        let pipeline = responders.borrow().pipeline.clone();
+        let decided = pipeline.decide(batch).await;
         fault_point::reached(Place::Decided);
         let mut turn = lanes.enter(decided.touches());
-        let pipeline = responder.pipeline.clone();
         let commit = tokio::spawn(async move {
             turn.wait().await;
             pipeline.carry_out(decided).await
@@ -248,6 +270,13 @@ async fn start(
         if started.send(InFlight { commit, slot }).await.is_err() {
             return Ok(());
         }
+    }
+}
+
+/// Waits until it is known how many partitions unfinished work has.
+async fn homes(partitions: &AtomicI32) {
+    while partitions.load(Ordering::Relaxed) == 0 {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

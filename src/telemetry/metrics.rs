@@ -63,6 +63,8 @@ pub(super) struct Metrics {
     pub(super) transactions: Histogram<f64>,
     canaries: Histogram<f64>,
     last_canary: Mutex<Option<Instant>>,
+    /// Which configuration decides now.
+    config_hash: Mutex<Option<String>>,
     pub(super) rebalances: Counter<u64>,
     pub(super) db_duration: Histogram<f64>,
 }
@@ -143,11 +145,7 @@ pub fn watch_jobs(jobs: impl Fn() -> Jobs + Send + Sync + 'static) {
 
 /// Says which version runs with which configuration.
 pub fn build_info(config_hash: &str) {
-    let labels = [
-        KeyValue::new(label::VERSION, env!("CARGO_PKG_VERSION")),
-        KeyValue::new(label::CONFIG_HASH, config_hash.to_owned()),
-    ];
-    with(|metrics| metrics.gauge(names::BUILD, move |tell| tell(1, &labels)));
+    with(|metrics| *metrics.config_hash() = Some(config_hash.to_owned()));
 }
 
 impl Metrics {
@@ -189,6 +187,7 @@ impl Metrics {
             transactions: seconds(names::TRANSACTIONS, names::OPERATION_LATENCY),
             canaries: seconds(names::CANARY, names::LATENCY),
             last_canary: Mutex::default(),
+            config_hash: Mutex::default(),
             rebalances: count(names::REBALANCES),
             db_duration: seconds(names::DB_DURATION, names::OPERATION_LATENCY),
             registry,
@@ -198,6 +197,12 @@ impl Metrics {
 
     /// What is asked at each scrape instead of being told.
     fn observe(&'static self) {
+        self.gauge(names::BUILD, |tell| {
+            if let Some(hash) = self.config_hash().clone() {
+                let version = KeyValue::new(label::VERSION, env!("CARGO_PKG_VERSION"));
+                tell(1, &[version, KeyValue::new(label::CONFIG_HASH, hash)]);
+            }
+        });
         self.gauge(names::CANARY_AGE, |tell| {
             if let Some(last) = *self.last_canary() {
                 tell(last.elapsed().as_secs(), &[]);
@@ -232,6 +237,10 @@ impl Metrics {
     pub(super) fn canary(&self, took: Duration) {
         self.canaries.record(took.as_secs_f64(), &[]);
         *self.last_canary() = Some(Instant::now());
+    }
+
+    fn config_hash(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.config_hash.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last_canary(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {

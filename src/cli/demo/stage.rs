@@ -10,7 +10,11 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use uuid::Uuid;
 
 use super::cast::{Actor, CAST, Piece};
@@ -108,7 +112,7 @@ impl Stage {
 
         let running = start_work(&set, folder.path()).await?;
         let (stop, stopped) = watch::channel(false);
-        let service = tokio::spawn(service::run(load()?, stopped));
+        let service = tokio::spawn(service::run(load()?, mpsc::channel(1).1, stopped));
         let outcomes = Reader::open(&kafka, OUTCOMES, Start::Beginning)?.follow()?;
         let sender = Sender::new(&kafka)?;
         let mock = ManuallyDrop::new(mock);
