@@ -68,7 +68,7 @@ fn main() {
         }
 
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let service = tokio::spawn(service::run(config(), stopped));
+        let service = tokio::spawn(service::run(config(), tokio::sync::mpsc::channel(1).1, stopped));
         let kafka = config().kafka;
         let mut outcomes = Reader::open(&kafka, "bench.outcomes", Start::Beginning)
             .expect("outcomes")
