@@ -7,6 +7,7 @@ mod follow;
 #[allow(dead_code, reason = "it is the house of another root, which uses more of it")]
 #[path = "../service/house.rs"]
 mod house;
+mod matrix;
 mod owners;
 mod scene;
 #[path = "../support/mod.rs"]

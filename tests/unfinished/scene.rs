@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use severance::lab::{Credentials, ReplicaSet, Signal};
 
 use crate::house::{House, Plan, event, outcome, structured};
-use crate::support::{block_on, kafka, people::user, responder::account, topic::Raw};
+use crate::support::{Kafka, block_on, kafka, people::user, responder::account, topic::Raw};
 
 /// For anything that takes moments on a machine that is not busy.
 pub const SOON: Duration = Duration::from_secs(60);
@@ -26,10 +26,32 @@ impl Scene {
     }
 
     pub fn with(name: &str, limits: &str, change: impl FnOnce(&mut Plan)) -> Self {
-        // Both are started outside of any runtime.
-        kafka();
+        Self::sized_with(name, 1, limits, change)
+    }
+
+    /// With so many members that may be primary.
+    pub fn sized(name: &str, voting: usize) -> Self {
+        Self::sized_with(name, voting, "", |_| {})
+    }
+
+    pub fn sized_with(name: &str, voting: usize, limits: &str, change: impl FnOnce(&mut Plan)) -> Self {
+        Self::made(kafka(), name, voting, limits, change)
+    }
+
+    /// On a broker of its own.
+    pub fn on(kafka: &'static Kafka, name: &str, limits: &str, change: impl FnOnce(&mut Plan)) -> Self {
+        Self::made(kafka, name, 1, limits, change)
+    }
+
+    fn made(
+        kafka: &'static Kafka,
+        name: &str,
+        voting: usize,
+        limits: &str,
+        change: impl FnOnce(&mut Plan),
+    ) -> Self {
         let (set, own) = block_on(async {
-            let set = ReplicaSet::builder().voting(1).hidden(true).start().await.expect("a replica set");
+            let set = ReplicaSet::builder().voting(voting).hidden(true).start().await.expect("a replica set");
             let own = account(&set, "severance").await;
             (set, own)
         });
@@ -44,7 +66,7 @@ impl Scene {
         };
         change(&mut plan);
         let hidden = set.hidden().expect("a hidden member");
-        Self { house: House::new(name, plan), set, hidden }
+        Self { house: House::on(kafka, name, plan), set, hidden }
     }
 
     pub fn user(&self, name: &str) -> Credentials {

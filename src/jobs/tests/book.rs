@@ -170,6 +170,19 @@ fn where_nobody_can_be_asked_a_job_ends_when_its_time_is_up_and_not_before() {
 }
 
 #[test]
+fn a_clock_that_jumps_back_loses_no_job_and_gives_none_up_before_its_time() {
+    let mut desk = Desk::with_a_job();
+    let turn = desk.at(3_599).begin_attempt();
+    let step = commit(&desk.at(20).attempted(turn, true)).clone();
+    assert!(line(&step).starts_with("[outcome 2 deferred"), "{}", line(&step));
+    desk.commit(&step);
+    assert!(desk.book.next_due().is_some_and(|due| due > at(20) && due < at(60)), "by the clock as it is");
+    assert_eq!(desk.at(15).tick(), [], "not before it is due");
+    let turn = desk.at(3_600).begin_attempt();
+    assert!(line(&commit(&desk.attempted(turn, true))).starts_with("[outcome 3 gave up"));
+}
+
+#[test]
 fn whoever_may_not_kill_gives_up_no_job() {
     let mut desk = Desk::with_a_job();
     let turn = desk.at(4_000).begin_attempt();
