@@ -6,7 +6,7 @@ use crate::{
     edge::{
         kafka_admin::Admin,
         kafka_client,
-        kafka_topics::{Judged, Needs, Role, Seen, Verdict, judge},
+        kafka_topics::{Judged, Needs, Role, Verdict, judge},
     },
 };
 
@@ -67,10 +67,4 @@ fn are_there(judged: &[Judged]) -> bool {
     let mut topics = judged.iter().filter(of_jobs).peekable();
     topics.peek().is_some()
         && topics.all(|topic| topic.topic.as_ref().is_some_and(|topic| topic.leaderless == 0))
-}
-
-/// Whether records of this topic have the broker's time.
-pub(super) fn has_brokers_time(seen: &Seen, topic: &str) -> bool {
-    let config = seen.topics.get(topic).and_then(|topic| topic.config.as_ref());
-    config.and_then(|config| config.get("message.timestamp.type")).is_some_and(|kind| kind == "LogAppendTime")
 }

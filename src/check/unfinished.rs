@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::task::spawn_blocking;
 
-use super::{kafka::has_brokers_time, report::Finding};
+use super::report::Finding;
 use crate::{
     config::{Config, JobTopics, duration},
     edge::{
@@ -95,7 +95,7 @@ async fn writes(config: &Config, topics: &JobTopics, seen: &Seen, subject: &str)
     let (kafka, topic) = (config.kafka.clone(), topics.state.clone());
     let probed = spawn_blocking(move || probe(&kafka, &topic)).await;
     match probed.map_err(|crash| crash.to_string()).and_then(|probed| probed) {
-        Ok(Some(shown)) if has_brokers_time(seen, &topics.state) => clock(shown, config.limits.clock_skew),
+        Ok(Some(shown)) if seen.has_brokers_time(&topics.state) => clock(shown, config.limits.clock_skew),
         Ok(_) => Finding::ok(subject, "takes transactions; without LogAppendTime it does not tell its clock"),
         Err(error) => Finding::fault(
             subject,

@@ -114,7 +114,7 @@ impl Cli {
         telemetry::start(self.log, level);
         match self.command {
             Command::Check(args) => block_on(check::run(&args, crate::check::kafka::findings)),
-            Command::Explain(args) => explain::run(&args),
+            Command::Explain(args) => block_on(explain::run(&args)),
             Command::Test(args) => test::run(&args),
             Command::LintRunbook(args) => lint_runbook::run(&args),
             Command::Demo(args) => block_on(demo::run(&args)),

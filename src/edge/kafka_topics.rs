@@ -47,6 +47,15 @@ pub struct Seen {
     pub topics: BTreeMap<String, Topic>,
 }
 
+impl Seen {
+    /// Whether records of this topic have the broker's time.
+    pub fn has_brokers_time(&self, topic: &str) -> bool {
+        let config = self.topics.get(topic).and_then(|topic| topic.config.as_ref());
+        let kind = config.and_then(|config| config.get("message.timestamp.type"));
+        kind.is_some_and(|kind| kind == "LogAppendTime")
+    }
+}
+
 /// A topic as it is.
 #[derive(Clone, Debug)]
 pub struct Topic {

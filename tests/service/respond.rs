@@ -99,3 +99,31 @@ fn beside_a_running_service_of_the_same_name_it_fences_nothing() {
     let log = service.stop();
     assert!(!log.contains("fenced") && !log.contains("ERROR"), "{log}");
 }
+
+#[test]
+fn explain_online_counts_what_would_be_cut_on_each_member_and_cuts_nobody() {
+    let set = replica_set();
+    let house = House::new("explain-online", Plan::default());
+    let victim = block_on(async {
+        let who = user(set, "explain-victim", "admin").await;
+        query(set, 0, &who).await
+    });
+    let file = house.path().join("event.json");
+    fs::write(&file, leaves("explain-1", "explain-victim").to_string()).expect("the folder is ours");
+    let run = |more: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("explain").arg("--config").arg(house.config()).arg("--event").arg(&file).args(more);
+        let output = command.output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let text = run(&["--online"]);
+    let there = format!("online    lab {} ", set.host(0));
+    let line = text.lines().find(|line| line.contains(&there)).unwrap_or_else(|| panic!("no {there}:\n{text}"));
+    assert!(line.contains("1 would be cut"), "{text}");
+    assert_eq!(text.matches("  online    lab").count(), set.size(), "{text}");
+    let json: Value = serde_json::from_str(&run(&["--online", "--json"])).expect("an object");
+    assert_eq!(json["online"][0]["status"], "simulated", "{json:#}");
+    assert!(serde_json::from_str::<Value>(&run(&["--json"])).expect("an object").get("online").is_none());
+    assert_untouched([&victim]);
+}
