@@ -169,6 +169,7 @@ fn lines(cluster: &ClusterReport) -> String {
         };
         format!("  online    {} {} {}: {found}{idle}\n", cluster.name, node.host, node.role)
     };
-    let errors = cluster.errors.iter().map(|error| format!("  online    {}: {}\n", cluster.name, error.message));
+    let errors =
+        cluster.errors.iter().map(|error| format!("  online    {}: {}\n", cluster.name, error.message));
     cluster.nodes.iter().map(node).chain(errors).collect()
 }

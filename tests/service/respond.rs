@@ -119,7 +119,8 @@ fn explain_online_counts_what_would_be_cut_on_each_member_and_cuts_nobody() {
     };
     let text = run(&["--online"]);
     let there = format!("online    lab {} ", set.host(0));
-    let line = text.lines().find(|line| line.contains(&there)).unwrap_or_else(|| panic!("no {there}:\n{text}"));
+    let line =
+        text.lines().find(|line| line.contains(&there)).unwrap_or_else(|| panic!("no {there}:\n{text}"));
     assert!(line.contains("1 would be cut"), "{text}");
     assert_eq!(text.matches("  online    lab").count(), set.size(), "{text}");
     let json: Value = serde_json::from_str(&run(&["--online", "--json"])).expect("an object");

@@ -11,6 +11,7 @@ mod idle;
 mod names;
 mod privileges;
 mod protected;
+mod random;
 mod returning;
 mod sessions;
 mod simulate;
