@@ -6,6 +6,7 @@ mod crashing;
 mod explaining;
 mod folding;
 mod laws;
+mod raw;
 mod trusting;
 
 use std::collections::HashMap;
