@@ -8,7 +8,7 @@ use serde_json::json;
 use severance::lab::Signal;
 
 use crate::house::{House, Service, triggers};
-use crate::scene::{SOON, Scene, assert_orderly, compromised, told};
+use crate::scene::{SOON, Scene, compromised, told};
 use crate::support::{
     Kafka, block_on,
     people::{assert_ended, assert_untouched, node, nodes, query, user},
