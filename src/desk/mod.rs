@@ -3,7 +3,7 @@
 //! The protocol is in [`crate::jobs`], pure; here it is joined to Kafka, the clusters and the
 //! clock. One task owns everything: the books of the state partitions that we hold, what was heard
 //! on `commands`, and what is under way. Whatever takes time (a hunt, a transaction) is a task of its
-//! own and comes back as [`Back`]; what is read comes as [`News`]. So nothing here waits for anybody,
+//! own and comes back as a message; what is read comes as [`News`]. So nothing here waits for anybody,
 //! and no two things are told to a book at once.
 //!
 //! A partition's life: told by the group that it is ours, cleared of what an earlier book still has

@@ -1,7 +1,7 @@
 //! What would be decided, and why, without asking anybody: for `severance explain` and
 //! `severance test`.
 //!
-//! The decision is [`decide`](crate::decide)'s own; `text` and `json` are how an explanation is written.
+//! The decision is [`decide`](mod@crate::decide)'s own; `text` and `json` are how an explanation is written.
 
 mod json;
 #[cfg(test)]
