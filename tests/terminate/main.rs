@@ -14,4 +14,5 @@ mod protected;
 mod returning;
 mod sessions;
 mod simulate;
+mod targets;
 mod trap;

@@ -6,6 +6,7 @@ mod crashing;
 mod explaining;
 mod folding;
 mod laws;
+mod targets;
 mod trusting;
 
 use std::collections::HashMap;
@@ -49,6 +50,7 @@ fn world() -> World {
             protected: Vec::new(),
             limits: Limits { max_principals: 3, clock_skew: Duration::from_secs(30), max_event_age },
             dry_run: false,
+            allow_everyone: false,
         },
         context: Context {
             now: NOW.parse().unwrap(),
@@ -56,6 +58,7 @@ fn world() -> World {
                 .map(|(cluster, own)| (cluster.into(), vec![own.parse().unwrap()]))
                 .into(),
             accepted: HashMap::new(),
+            found: Found::default(),
         },
     }
 }
@@ -93,7 +96,7 @@ fn rule(name: &str, class: Class, on: &str, when: &str, target: &str) -> RuleSpe
         class,
         on: vec![Glob::new(on).unwrap()],
         when: (!when.is_empty()).then(|| when.to_owned()),
-        target: TargetSpec::Expression(target.to_owned()),
+        target: TargetSpec::expression(target),
         clusters: None,
         dry_run: false,
     }
