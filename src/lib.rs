@@ -63,6 +63,7 @@ pub mod config;
 pub mod decide;
 pub mod decode;
 pub mod desk;
+pub mod directory;
 pub mod edge;
 pub mod expect;
 pub mod explain;

@@ -6,23 +6,29 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use jiff::Timestamp;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
     case::CaseId,
-    decide::{Context, Decided, Decision, Policy, decide},
+    decide::{Context, Decided, Decision, Found, Plan, Policy, RefusalReason, Wanted, decide, wanted},
     decode::{self, Body, Decoded, decode},
+    directory::RoleName,
     fault_point::{self, Place},
     ingest::{Batch, Claim, Origin, Partition, Record},
     lanes::Touches,
     report::{Commit, Deferring, Speaker, report},
     telemetry::Trace,
-    terminate::{Terminator, member::Cluster},
+    terminate::{NodeError, Terminator, member::Cluster},
 };
 
 /// Most accepted cases that are remembered to tell duplicates: about 20 MB at most.
 pub(crate) const REMEMBERED_CASES: usize = 100_000;
+
+/// Longest wait for a cluster to say who has a role or who is there.
+const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// Tells the time; passed in, so that tests can say what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -116,8 +122,16 @@ impl<C: Cluster> Pipeline<C> {
         decoded.retain(|one| !was_early(one));
         let own_accounts =
             self.terminator.clusters().iter().map(|cluster| (cluster.name().clone(), Vec::new())).collect();
-        let context = Context { now, own_accounts, accepted: HashMap::new() };
-        self.remember(&decide(&self.policy, decoded, &context));
+        let context = Context { now, own_accounts, accepted: HashMap::new(), found: Found::default() };
+        let decided = decide(&self.policy, decoded, &context);
+        self.remember(&decided);
+        // Whose target has to be looked up was not decided here for nothing but that.
+        let mut accepted = self.accepted();
+        for one in &decided {
+            if matches!(one.decision, Decision::Refuse { reason: RefusalReason::GuardError, .. }) {
+                accepted.insert(one.case.id, one.case.origin.clone());
+            }
+        }
     }
 
     /// Gathers what `decide` needs to know of the world.
@@ -131,10 +145,41 @@ impl<C: Cluster> Pipeline<C> {
                 }
             }
         }
+        let found = self.look_up(wanted(&self.policy, decoded)).await;
         let accepted = self.accepted();
         let cases = decoded.iter().filter_map(|one| one.content.as_ref().ok().map(|trigger| trigger.case()));
         let accepted = cases.filter_map(|case| Some((case, accepted.origins.get(&case)?.clone()))).collect();
-        Context { now: (self.clock)(), own_accounts, accepted }
+        Context { now: (self.clock)(), own_accounts, accepted, found }
+    }
+
+    /// Asks the clusters side by side. One that does not answer in time has not answered.
+    async fn look_up(&self, mut wanted: Wanted) -> Found {
+        let asked = self.terminator.clusters().iter().map(|cluster| {
+            let name = cluster.name().clone();
+            let roles: Option<Vec<RoleName>> =
+                wanted.roles.remove(&name).map(|roles| roles.into_iter().collect());
+            let wants_live = wanted.live.contains(&name);
+            async move {
+                let roles = async {
+                    let roles = roles?;
+                    Some(in_time(cluster.holders(&roles)).await)
+                };
+                let live = async {
+                    match wants_live {
+                        true => Some(in_time(cluster.live()).await),
+                        false => None,
+                    }
+                };
+                let (roles, live) = tokio::join!(roles, live);
+                (name, roles, live)
+            }
+        });
+        let mut found = Found::default();
+        for (name, roles, live) in join_all(asked).await {
+            found.roles.extend(roles.map(|roles| (name.clone(), roles)));
+            found.live.extend(live.map(|live| (name, live)));
+        }
+        found
     }
 
     fn remember(&self, decided: &[Decided]) {
@@ -152,6 +197,13 @@ impl<C: Cluster> Pipeline<C> {
     fn accepted(&self) -> std::sync::MutexGuard<'_, Accepted> {
         // A case is entered in two steps of which each leaves it usable.
         self.accepted.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn in_time<T>(question: impl Future<Output = Result<T, NodeError>>) -> Result<T, String> {
+    match timeout(LOOK_UP, question).await {
+        Ok(answer) => answer.map_err(|error| error.message),
+        Err(_) => Err(format!("no answer within {} s", LOOK_UP.as_secs())),
     }
 }
 
@@ -184,9 +236,9 @@ impl DecidedBatch {
             _ => None,
         });
         plans
-            .flat_map(|plan| {
-                let principals = plan.target.principals();
-                plan.clusters.iter().flat_map(move |cluster| {
+            .flat_map(Plan::parts)
+            .flat_map(|(clusters, principals)| {
+                clusters.iter().flat_map(move |cluster| {
                     principals.iter().map(move |principal| (cluster.clone(), principal.clone()))
                 })
             })

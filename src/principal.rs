@@ -174,6 +174,15 @@ impl Principals {
     }
 }
 
+impl IntoIterator for Principals {
+    type Item = Principal;
+    type IntoIter = std::vec::IntoIter<Principal>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl<'a> IntoIterator for &'a Principals {
     type Item = &'a Principal;
     type IntoIter = std::slice::Iter<'a, Principal>;

@@ -16,6 +16,8 @@ pub const ROLE: &str = "severanceResponder";
 pub enum Resource {
     /// The cluster as a whole.
     Cluster,
+    /// Every database.
+    Databases,
     /// `config.mongos` of a sharded cluster.
     ConfigMongos,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cluster => "the cluster",
+            Self::Databases => "every database",
             Self::ConfigMongos => "config.mongos",
         })
     }
@@ -91,6 +94,31 @@ pub const NEEDED_SHARDED: Privilege = Privilege {
     essential: true,
 };
 
+/// What targets that are roles need besides.
+pub const NEEDED_FOR_ROLES: Privilege = Privilege {
+    action: "viewRole",
+    resource: Resource::Databases,
+    purpose: "know who has the roles that a rule targets",
+    essential: true,
+};
+
+/// What is asked for besides what every cluster needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Besides {
+    /// The cluster is reached through mongos.
+    pub sharded: bool,
+    /// Rules target roles.
+    pub roles: bool,
+}
+
+impl Besides {
+    /// Everything that is needed.
+    pub fn needed(self) -> impl Iterator<Item = Privilege> {
+        let roles = self.roles.then_some(NEEDED_FOR_ROLES);
+        NEEDED.into_iter().chain(self.sharded.then_some(NEEDED_SHARDED)).chain(roles)
+    }
+}
+
 /// What the account should not have.
 pub const DANGEROUS: &str = "impersonate";
 
@@ -99,6 +127,7 @@ impl Resource {
     pub fn document(self) -> Value {
         match self {
             Self::Cluster => json!({"cluster": true}),
+            Self::Databases => json!({"db": "", "collection": ""}),
             Self::ConfigMongos => json!({"db": "config", "collection": "mongos"}),
         }
     }
@@ -109,6 +138,7 @@ impl Resource {
         granted.get("anyResource").and_then(Value::as_bool) == Some(true)
             || match self {
                 Self::Cluster => granted.get("cluster").and_then(Value::as_bool) == Some(true),
+                Self::Databases => is("db", "") && is("collection", ""),
                 Self::ConfigMongos => {
                     (is("db", "config") || is("db", ""))
                         && (is("collection", "mongos") || is("collection", ""))
@@ -144,8 +174,13 @@ fn allows(privilege: &Value, action: &str) -> bool {
 
 /// The role's `privileges`, one entry a resource, as `createRole` takes them.
 pub fn role_privileges(sharded: bool) -> Vec<Value> {
-    let wanted: Vec<Privilege> = NEEDED.into_iter().chain(sharded.then_some(NEEDED_SHARDED)).collect();
-    [Resource::Cluster, Resource::ConfigMongos]
+    privileges(Besides { sharded, ..Besides::default() })
+}
+
+/// The same with what is asked for besides.
+pub fn privileges(besides: Besides) -> Vec<Value> {
+    let wanted: Vec<Privilege> = besides.needed().collect();
+    [Resource::Cluster, Resource::Databases, Resource::ConfigMongos]
         .into_iter()
         .filter_map(|resource| {
             let actions: Vec<_> =
@@ -179,6 +214,15 @@ mod tests {
                 NEEDED.iter().filter(|privilege| !privilege.is_granted_by(&granted)).collect();
             assert_eq!(missing, [&dropped]);
         }
+    }
+
+    #[test]
+    fn roles_are_viewed_only_by_those_who_ask_for_it() {
+        assert!(!NEEDED_FOR_ROLES.is_granted_by(&role_privileges(true)));
+        let granted = privileges(Besides { roles: true, ..Besides::default() });
+        assert!(NEEDED_FOR_ROLES.is_granted_by(&granted));
+        let one = [json!({"resource": {"db": "app", "collection": ""}, "actions": ["viewRole"]})];
+        assert!(!NEEDED_FOR_ROLES.is_granted_by(&one), "another database's roles are inherited too");
     }
 
     #[test]

@@ -112,6 +112,7 @@ impl Responder {
             protected,
             rules,
             dry_run,
+            allow_everyone,
             limits,
             work,
             listen: _,
@@ -128,8 +129,14 @@ impl Responder {
             max_items: work.evidence_max_items,
             verify_rounds: work.verify_rounds,
         };
-        let policy =
-            Policy { trust: Trust::new(kafka.topics.iter().cloned()), rules, protected, limits, dry_run };
+        let policy = Policy {
+            trust: Trust::new(kafka.topics.iter().cloned()),
+            rules,
+            protected,
+            limits,
+            dry_run,
+            allow_everyone,
+        };
         let speaker = Speaker {
             source: format!("/severance/{}", kafka.group).into(),
             version: env!("CARGO_PKG_VERSION").into(),

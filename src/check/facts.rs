@@ -52,6 +52,8 @@ pub struct Answers {
     pub ahead_error: SignedDuration,
     /// It is a mongos: what is behind it is not seen through it.
     pub router: bool,
+    /// A rule for its cluster targets roles.
+    pub wanted_for_roles: bool,
     /// The server's version.
     pub version: Result<String, NodeError>,
     /// Whether it asks for authorization at all.

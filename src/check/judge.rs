@@ -13,7 +13,7 @@ use crate::{
     config,
     decide::Limits,
     principal::Principal,
-    privilege::{DANGEROUS, NEEDED, NEEDED_SHARDED, Privilege, grants_anywhere},
+    privilege::{Besides, DANGEROUS, NEEDED_FOR_ROLES, Privilege, grants_anywhere},
     terminate::{ErrorClass, NodeError},
 };
 
@@ -22,6 +22,8 @@ const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 
 const FIX_ROLE: &str = "run the script that `severance role` prints: it brings the role up to date";
+
+const FIX_ROLES: &str = "run the script that `severance role --roles` prints: it brings the role up to date";
 
 /// The section of one cluster.
 pub(super) fn cluster(facts: ClusterFacts, config: &config::Cluster, limits: &Limits) -> Section {
@@ -41,9 +43,8 @@ pub(super) fn cluster(facts: ClusterFacts, config: &config::Cluster, limits: &Li
 
 /// The privileges that a member does not grant.
 pub(super) fn missing(answers: &Answers, login: &Login) -> Vec<Privilege> {
-    let sharded = answers.router.then_some(NEEDED_SHARDED);
-    let needed = NEEDED.into_iter().chain(sharded);
-    needed.filter(|privilege| !privilege.is_granted_by(&login.privileges)).collect()
+    let besides = Besides { sharded: answers.router, roles: answers.wanted_for_roles };
+    besides.needed().filter(|privilege| !privilege.is_granted_by(&login.privileges)).collect()
 }
 
 /// What was said, and of which members.
@@ -165,6 +166,7 @@ impl Notes {
         for Privilege { action, resource, purpose, essential } in &missing {
             let message = format!("{account} lacks `{action}` on {resource}, to {purpose}");
             match essential {
+                true if *action == NEEDED_FOR_ROLES.action => self.fault(host, message, FIX_ROLES),
                 true => self.fault(host, message, FIX_ROLE),
                 false => self.warning(host, message, FIX_ROLE),
             }

@@ -60,7 +60,9 @@ where
 }
 
 async fn cluster(cluster: &crate::config::Cluster, config: &Config) -> Section {
-    match mongo_check::look(cluster).await {
+    let is_here = |rule: &&crate::decide::Rule| rule.clusters.contains(&cluster.name);
+    let for_roles = config.rules.iter().filter(is_here).any(crate::decide::Rule::needs_roles);
+    match mongo_check::look(cluster, for_roles).await {
         Ok(facts) => judge::cluster(facts, cluster, &config.limits),
         // The address is one, or the configuration would have been refused: what it names is missing.
         Err(error) => {

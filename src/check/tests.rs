@@ -26,6 +26,7 @@ fn answers() -> Answers {
         router: false,
         version: Ok("7.0.14".to_owned()),
         authorization: Ok(true),
+        wanted_for_roles: false,
         login: login(role_privileges(true)),
         unknown_commands: Ok(Vec::new()),
         names_owners: Ok(true),
@@ -186,6 +187,21 @@ fn a_mongos_needs_config_mongos_and_others_do_not() {
     assert_eq!(
         lacking(true),
         ["m:27017: severance@admin lacks `find` on config.mongos, to find every mongos"]
+    );
+}
+
+#[test]
+fn roles_are_to_be_viewed_only_where_a_rule_targets_them() {
+    let lacking = |wanted_for_roles| {
+        let answers = Answers { login: login(role_privileges(false)), wanted_for_roles, ..answers() };
+        messages(&judge("c", vec![member("m", "primary", answers)], None), Level::Fault)
+    };
+    assert_eq!(lacking(false), [""; 0]);
+    assert_eq!(
+        lacking(true),
+        [
+            "m:27017: severance@admin lacks `viewRole` on every database, to know who has the roles that a rule targets"
+        ]
     );
 }
 

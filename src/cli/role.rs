@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::Exit;
-use crate::privilege::{NEEDED, NEEDED_SHARDED, ROLE};
+use crate::privilege::{Besides, ROLE};
 
 /// What to print.
 #[derive(Debug, Args)]
@@ -20,6 +20,9 @@ pub struct RoleArgs {
     /// The cluster is reached through mongos
     #[arg(long)]
     sharded: bool,
+    /// Rules target roles
+    #[arg(long)]
+    roles: bool,
     /// The user is external (x.509, LDAP, OIDC): no password, in the database $external
     #[arg(long)]
     external: bool,
@@ -27,11 +30,11 @@ pub struct RoleArgs {
 
 /// Prints the script.
 pub fn role(args: &RoleArgs) -> Exit {
-    print!("{}", script(&args.user, args.sharded, args.external));
+    print!("{}", script(&args.user, Besides { sharded: args.sharded, roles: args.roles }, args.external));
     Exit::Done
 }
 
-fn script(user: &str, sharded: bool, external: bool) -> String {
+fn script(user: &str, besides: Besides, external: bool) -> String {
     let mut text = String::new();
     let mut line = |line: &str| {
         text.push_str(line);
@@ -44,7 +47,7 @@ fn script(user: &str, sharded: bool, external: bool) -> String {
     line("// killAllSessionsByPattern, which end everybody's sessions.");
     line("const admin = db.getSiblingDB(\"admin\");");
     line("const privileges = [");
-    for privilege in NEEDED.iter().chain(sharded.then_some(&NEEDED_SHARDED)) {
+    for privilege in besides.needed() {
         line(&format!("  // {}", privilege.purpose));
         line(&format!(
             "  {{ resource: {}, actions: [\"{}\"] }},",
@@ -76,11 +79,14 @@ mod tests {
 
     #[test]
     fn the_script_reads_well() {
-        insta::assert_snapshot!(script("severance", false, false));
+        insta::assert_snapshot!(script("severance", Besides::default(), false));
     }
 
     #[test]
     fn a_name_with_quotes_stays_a_name() {
-        assert!(script("CN=\"a\",O=b", false, true).contains(r#"createUser({ user: "CN=\"a\",O=b", roles"#));
+        assert!(
+            script("CN=\"a\",O=b", Besides::default(), true)
+                .contains(r#"createUser({ user: "CN=\"a\",O=b", roles"#)
+        );
     }
 }

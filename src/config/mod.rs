@@ -58,6 +58,7 @@ const ROOT: Keys = Keys {
         "rules",
         "default_rules",
         "dry_run",
+        "allow_everyone",
         "limits",
         "evidence",
         "verify",
@@ -82,6 +83,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Only pretend, for every rule.
     pub dry_run: bool,
+    /// Whether a rule may cut everyone.
+    pub allow_everyone: bool,
     /// What one event may do.
     pub limits: Limits,
     /// How a batch is worked on.
@@ -146,6 +149,17 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
     let canary = operator::canary(root, kafka.as_ref().ok());
     let rules = rules::rules(root, &known, !matches!(canary, Ok(None)));
     let dry_run = root.or("dry_run", false, Field::flag);
+    let allow_everyone = root.or("allow_everyone", false, Field::flag);
+    if let (Ok(false), Ok(rules)) = (&allow_everyone, &rules)
+        && let Some(rule) = rules.iter().find(|rule| rule.means_everyone())
+    {
+        let message = format!("is not `true`, but the rule `{}` means everyone", rule.name);
+        root.wrong(
+            "allow_everyone",
+            message,
+            Some("write `allow_everyone: true`, or remove the rule".to_owned()),
+        );
+    }
     let has_jobs = kafka.as_ref().map(|kafka| kafka.jobs.is_some());
     let bounds = bounds::bounds(root, has_jobs.unwrap_or(true));
     let listen = operator::listen(root);
@@ -160,6 +174,7 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
         protected: protected?,
         rules: rules?,
         dry_run: dry_run?,
+        allow_everyone: allow_everyone?,
         limits,
         work,
         listen: listen?,

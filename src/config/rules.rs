@@ -12,7 +12,8 @@ use super::{
 use crate::{
     canary,
     case::Class,
-    decide::{Rule, RuleSpec, Selector, TargetSpec},
+    decide::{Listed, Rule, RuleSpec, Selector, TargetSpec},
+    directory::RoleName,
     principal::Principals,
 };
 
@@ -21,7 +22,7 @@ pub(super) const RULE: Keys = Keys {
     later: &["hold", "lock", "approval"],
 };
 
-pub(super) const TARGET: Keys = Keys { known: &["principals"], later: &["roles", "sessions", "everyone"] };
+pub(super) const TARGET: Keys = Keys { known: &["principals", "roles", "everyone"], later: &["sessions"] };
 
 /// The canary's rule where there is one, the configured rules, then the default ones.
 pub(super) fn rules(root: &Section<'_>, known: &Known, with_canary: bool) -> Result<Vec<Rule>, Told> {
@@ -50,7 +51,7 @@ fn canary() -> Vec<RuleSpec> {
         class: Class::Request,
         on: vec![on],
         when: None,
-        target: TargetSpec::Fixed(target),
+        target: TargetSpec::fixed(target),
         clusters: None,
         dry_run: false,
     };
@@ -95,7 +96,7 @@ fn rule(entry: Field<'_>, names: &mut Names, known: &Known) -> Result<Rule, Told
     let clusters = section.maybe("clusters", |field| field.some(|entry| selector(entry, known)));
     let dry_run = section.or("dry_run", false, Field::flag);
     // What compiling can find is found whatever else is wrong; nothing of it is kept then.
-    let nobody = TargetSpec::Expression("[]".to_owned());
+    let nobody = TargetSpec::expression("[]");
     let compiled = on.and_then(|on| {
         let spec = RuleSpec {
             name: name.clone().unwrap_or_default(),
@@ -142,15 +143,46 @@ fn event_type(field: Field<'_>) -> Result<Glob, Told> {
     Ok(glob)
 }
 
+pub(super) const ROLE: Keys = Keys { known: &["role", "db"], later: &[] };
+
 fn target(field: Field<'_>) -> Result<TargetSpec, Told> {
-    field.section(&TARGET)?.must("principals", |field| {
-        if field.as_text().is_some() {
-            return field.text().map(TargetSpec::Expression);
-        }
-        let listed = field.clone().some(principal)?;
+    let section = field.clone().section(&TARGET)?;
+    let principals = section.maybe("principals", |field| {
         let nobody = || field.expected("an expression, or a list of {user: NAME, db: NAME}");
-        Principals::new(listed).map(TargetSpec::Fixed).ok_or_else(nobody)
-    })
+        let listed = |field: Field<'_>| {
+            let listed = field.clone().some(principal)?;
+            Principals::new(listed).ok_or_else(nobody)
+        };
+        part(field.clone(), listed)
+    });
+    let roles = section.maybe("roles", |field| part(field, |field| field.some(role)));
+    let everyone = section.maybe("everyone", |field| match field.clone().flag()? {
+        true => Ok(()),
+        false => Err(field.wrong("is `false`", "write `true`, or remove the key")),
+    });
+    let (principals, roles, everyone) = (principals?, roles?, everyone?);
+    if principals.is_none() && roles.is_none() && everyone.is_none() {
+        return Err(field.wrong("means nobody", "write `principals`, `roles` or both"));
+    }
+    if everyone.is_some() && (principals.is_some() || roles.is_some()) {
+        return Err(field.wrong("has `everyone` and another key", "remove one of them"));
+    }
+    Ok(TargetSpec { principals, roles, everyone: everyone.is_some() })
+}
+
+/// An expression, or a list.
+fn part<'a, T>(field: Field<'a>, list: impl FnOnce(Field<'a>) -> Result<T, Told>) -> Result<Listed<T>, Told> {
+    match field.as_text() {
+        Some(_) => field.text().map(Listed::Expression),
+        None => list(field).map(Listed::Fixed),
+    }
+}
+
+fn role(field: Field<'_>) -> Result<RoleName, Told> {
+    let section = field.clone().section(&ROLE)?;
+    let role = section.must("role", Field::text);
+    let db = section.must("db", Field::text);
+    RoleName::new(role?, db?).map_err(|_| field.expected("{role: NAME, db: NAME}"))
 }
 
 fn selector(field: Field<'_>, known: &Known) -> Result<Selector, Told> {

@@ -13,13 +13,13 @@ use super::{
     operator::{CANARY, LOG},
     protected::{PRINCIPAL, PROTECTED},
     reader::Keys,
-    rules::{RULE, TARGET},
+    rules::{ROLE, RULE, TARGET},
     secret::SECRET,
     tests::Machine,
 };
 
 /// Every section that the parser reads; `[]` is a list's entry, `{}` a value in a free map.
-const SECTIONS: [(&str, &Keys); 17] = [
+const SECTIONS: [(&str, &Keys); 18] = [
     ("", &super::ROOT),
     ("kafka", &KAFKA),
     ("kafka.properties.{}", &SECRET),
@@ -31,6 +31,7 @@ const SECTIONS: [(&str, &Keys); 17] = [
     ("rules[]", &RULE),
     ("rules[].target", &TARGET),
     ("rules[].target.principals[]", &PRINCIPAL),
+    ("rules[].target.roles[]", &ROLE),
     ("limits", &LIMITS),
     ("limits.max_event_age", &MAX_EVENT_AGE),
     ("evidence", &EVIDENCE),
@@ -286,6 +287,9 @@ fn both_refuse_the_same_values() {
         ("/rules/0/when", vec![json!(""), json!(true)]),
         ("/rules/0/clusters", vec![json!([]), json!([{}]), json!("orders")]),
         ("/rules/1/target/principals", vec![json!([]), json!(""), json!([{ "user": "a" }])]),
+        ("/rules/2/target/roles", vec![json!([]), json!(""), json!([{ "role": "a" }]), json!(["a@b"])]),
+        ("/rules/3/target/everyone", vec![json!(false), json!("yes"), json!([])]),
+        ("/allow_everyone", vec![json!(false), json!("yes")]),
         ("/limits/batch_max_records", vec![json!(0), json!(-1), json!(10_001), json!(1.5), json!("10")]),
         ("/limits/max_principals", vec![json!(0), json!(10_001), json!("all")]),
         ("/limits/inline_budget", vec![json!("2"), json!(2), json!("-2s"), json!("2 s"), json!("2w")]),

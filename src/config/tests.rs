@@ -197,7 +197,7 @@ fn text_that_is_no_yaml_is_refused_with_its_place_and_without_an_excerpt() {
 
     /etc/severance/severance.yaml:1:1
         is empty
-        fix: write a map with kafka, clusters, protected, protected_defaults, rules, default_rules, dry_run, limits, evidence, verify, listen, log, pause_file, canary
+        fix: write a map with kafka, clusters, protected, protected_defaults, rules, default_rules, dry_run, allow_everyone, limits, evidence, verify, listen, log, pause_file, canary
     "#);
     insta::assert_snapshot!(read("kafka: {}\n---\nkafka: {}\n").unwrap_err(), @r#"
     1 fault in /etc/severance/severance.yaml

@@ -9,7 +9,7 @@ use crate::{
     case::{CaseId, Class, EventTime, Spared},
     decode::{Poison, Trigger},
     ingest::Origin,
-    principal::Principals,
+    principal::{Principal, Principals},
 };
 
 /// Everything that is known about a case when it has been decided.
@@ -29,6 +29,8 @@ pub struct Case {
     pub dry_run: bool,
     /// Who was named and is left alone.
     pub spared: Vec<Spared>,
+    /// How the target was found, where a reader should know.
+    pub remarks: Vec<String>,
     /// When the event happened.
     pub event_time: EventTime,
     /// When we took the record.
@@ -144,16 +146,85 @@ pub struct Plan {
 /// Whom a plan cuts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Everything that these principals run.
+    /// Everything that these principals run, the same ones on every cluster of the plan.
     Principals(Principals),
+    /// Everything that these principals run, others on one cluster than on another.
+    Spread(Spread),
 }
 
 impl Target {
-    /// The principals that it cuts.
+    /// Everybody whom it cuts, on whatever cluster.
     pub fn principals(&self) -> &Principals {
         match self {
             Self::Principals(principals) => principals,
+            Self::Spread(spread) => &spread.everybody,
         }
+    }
+
+    /// Whom it cuts on one of the plan's clusters.
+    pub fn on(&self, cluster: &str) -> Option<&Principals> {
+        match self {
+            Self::Principals(principals) => Some(principals),
+            Self::Spread(spread) => {
+                spread.by_cluster.iter().find(|(name, _)| **name == *cluster).map(|(_, who)| who)
+            }
+        }
+    }
+
+    /// Only those of its principals that `keeps` keeps; `None` where that is nobody.
+    pub(super) fn only(&self, keeps: impl Fn(&Principal) -> bool) -> Option<Self> {
+        let kept = |who: &Principals| who.iter().filter(|one| keeps(one)).cloned().collect::<Vec<_>>();
+        match self {
+            Self::Principals(principals) => Principals::new(kept(principals)).map(Self::Principals),
+            Self::Spread(spread) => {
+                let by_cluster = spread.by_cluster.iter().map(|(name, who)| (name.clone(), kept(who)));
+                Spread::new(by_cluster).map(Self::Spread)
+            }
+        }
+    }
+}
+
+/// Whom to cut on which cluster: at least one cluster, and on each at least one principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spread {
+    everybody: Principals,
+    by_cluster: Vec<(Arc<str>, Principals)>,
+}
+
+impl Spread {
+    /// Without the clusters where there is nobody; `None` where there is nobody at all.
+    pub fn new(by_cluster: impl IntoIterator<Item = (Arc<str>, Vec<Principal>)>) -> Option<Self> {
+        let by_cluster: Vec<_> =
+            by_cluster.into_iter().filter_map(|(name, who)| Some((name, Principals::new(who)?))).collect();
+        let everybody = Principals::new(by_cluster.iter().flat_map(|(_, who)| who.iter().cloned()))?;
+        Some(Self { everybody, by_cluster })
+    }
+
+    /// Where there is somebody.
+    pub fn clusters(&self) -> Vec<Arc<str>> {
+        self.by_cluster.iter().map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Plan {
+    /// The clusters, together as far as the same principals are cut on them.
+    pub fn parts(&self) -> Vec<(&[Arc<str>], &Principals)> {
+        match &self.target {
+            Target::Principals(principals) => vec![(self.clusters.as_slice(), principals)],
+            Target::Spread(spread) => spread
+                .by_cluster
+                .iter()
+                .map(|(name, principals)| (std::slice::from_ref(name), principals))
+                .collect(),
+        }
+    }
+
+    /// Only those principals that `keeps` keeps, and only the clusters where one of them is left;
+    /// `None` where that is nobody.
+    pub(super) fn only(&self, keeps: impl Fn(&Principal) -> bool) -> Option<Self> {
+        let target = self.target.only(keeps)?;
+        let clusters = self.clusters.iter().filter(|name| target.on(name).is_some()).cloned().collect();
+        Some(Self { clusters, target, ..self.clone() })
     }
 }
 
@@ -169,6 +240,10 @@ pub enum RefusalReason {
     RuleError,
     /// The event names a cluster that is not configured, or not one of the rule's.
     UnknownCluster,
+    /// What the event targets comes to nobody.
+    Unresolvable,
+    /// The event asks for everyone, and the configuration does not allow that.
+    EveryoneNotAllowed,
     /// More principals than `limits.max_principals`.
     CapExceeded,
     /// Part of the design, not of this version.
@@ -187,6 +262,8 @@ impl RefusalReason {
             Self::GuardError => "guard_error",
             Self::RuleError => "rule_error",
             Self::UnknownCluster => "unknown_cluster",
+            Self::Unresolvable => "unresolvable",
+            Self::EveryoneNotAllowed => "everyone_not_allowed",
             Self::CapExceeded => "cap_exceeded",
             Self::NotSupported => "not_supported",
             Self::TypeNotAccepted => "type_not_accepted",

@@ -16,7 +16,7 @@ use super::{
     guards::{self, Guard},
     narrowed,
     rules::Answer,
-    unsupported_target,
+    untaken,
 };
 use crate::{
     case::Class,
@@ -81,8 +81,8 @@ pub struct Meaning {
     pub class: Class,
     /// How old the event is.
     pub age: Age,
-    /// What the event targets that this version cannot cut.
-    pub unsupported: Option<&'static str>,
+    /// What the event names that the rule does not target.
+    pub untaken: Option<&'static str>,
     /// Where it cuts, or why that is not known.
     pub clusters: Result<Vec<Arc<str>>, String>,
     /// The expression of its target; `None` where it always cuts the same.
@@ -158,11 +158,11 @@ fn trace(policy: &Policy, trigger: &Trigger, case: &Case, context: &Context) -> 
         (Origin::Job { .. } | Origin::Local, Ok(())) => Pass::NotJudged,
     };
     let event = BoundEvent::new(trigger);
-    let mut is_over = answered_before_any_rule(&trigger.body).is_some();
+    let mut is_over = answered_before_any_rule(policy, &trigger.body).is_some();
     let mut matched = None;
     let mut rules = Vec::with_capacity(policy.rules.len());
     for rule in &policy.rules {
-        let answer = (!is_over).then(|| rule.ask(&trigger.kind, &event));
+        let answer = (!is_over).then(|| rule.ask(trigger, &event));
         let was_evaluated = matches!(answer, Some(Answer::Yes | Answer::No | Answer::Failed(_)));
         if let Some(answer) = &answer {
             is_over = answer.ends_the_search();
@@ -197,8 +197,14 @@ fn meaning(
         };
     let age = context.now.duration_since(since);
     let allowed = age::allowed(rule.class, &policy.limits);
-    let clusters = narrowed(rule, &trigger.body);
-    let named = rule.target(event).map_err(|error| error.why().to_owned());
+    let mut clusters = narrowed(rule, &trigger.body);
+    let aim = rule.aim(event).map_err(|error| error.why().to_owned());
+    let named = aim.and_then(|aim| {
+        let everywhere = clusters.clone().unwrap_or_else(|_| rule.clusters.clone());
+        let resolved = context.found.resolve(aim, everywhere).map_err(|unresolved| unresolved.detail)?;
+        clusters = clusters.clone().map(|_| resolved.clusters);
+        Ok(resolved.target.principals().clone())
+    });
     let guards = match (&named, &clusters) {
         (Ok(named), Ok(clusters)) => {
             let judged = guards::judge(named, clusters, &policy.protected, &context.own_accounts);
@@ -215,9 +221,9 @@ fn meaning(
         rule: rule.name.clone(),
         class: rule.class,
         age: Age { since, from, age, allowed, timeliness },
-        unsupported: unsupported_target(&trigger.body),
+        untaken: untaken(rule, &trigger.body),
         clusters,
-        target: rule.target_expression().map(str::to_owned),
+        target: rule.target_expression(),
         readings: rule.target_readings(trigger),
         named,
         cap: policy.limits.max_principals,

@@ -4,11 +4,11 @@
 //! `clock_skew` the kill wins, because a cut that was not needed costs a login and a missed one
 //! costs the data.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::SignedDuration;
 
-use super::{Case, Decided, Decision, Target};
+use super::{Case, Decided, Decision};
 use crate::{
     case::{CaseId, Class, Spared, SparedBecause},
     decode::{Body, Release},
@@ -90,19 +90,28 @@ pub(super) fn fold(decided: &mut [Decided], clock_skew: Duration) {
             continue;
         };
         let mut by = None;
-        let (back, left): (Vec<_>, Vec<_>) =
-            plan.target.principals().iter().cloned().partition(|principal| {
+        let back: Vec<Principal> = plan
+            .target
+            .principals()
+            .iter()
+            .filter(|principal| {
                 let taker =
                     reinstatements.iter().find(|r| r.takes_back(principal, &one.case, class, index, skew));
                 by = taker.map(|taker| taker.case).or(by);
                 taker.is_some()
-            });
+            })
+            .cloned()
+            .collect();
         let Some(by) = by else { continue };
+        let left = {
+            let back: HashSet<&Principal> = back.iter().collect();
+            plan.only(|principal| !back.contains(principal))
+        };
         one.case.spared.extend(
             back.into_iter().map(|principal| Spared { principal, because: SparedBecause::Reinstated }),
         );
-        match Principals::new(left) {
-            Some(left) => plan.target = Target::Principals(left),
+        match left {
+            Some(left) => *plan = left,
             None => {
                 cancelled.push((by, one.case.id));
                 one.decision = Decision::Superseded { by };

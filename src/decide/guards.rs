@@ -105,18 +105,16 @@ pub(super) fn judge<'a>(
     Ok(named.iter().map(|principal| (principal, guard(principal))).collect())
 }
 
-/// Divides those who were named into those who may be cut and those who are spared.
+/// Of those who were named, who is spared.
 pub(super) fn apply(
     named: &Principals,
     clusters: &[Arc<str>],
     protected: &[Protected],
     own_accounts: &HashMap<Arc<str>, Vec<Principal>>,
-) -> Result<(Option<Principals>, Vec<Spared>), Unknown> {
+) -> Result<Vec<Spared>, Unknown> {
     let judged = judge(named, clusters, protected, own_accounts)?;
-    let (spared, left): (Vec<_>, Vec<_>) = judged.into_iter().partition(|(_, guard)| guard.is_some());
-    let spared = spared
-        .into_iter()
+    let spared = judged.into_iter().filter(|(_, guard)| guard.is_some());
+    Ok(spared
         .map(|(principal, _)| Spared { principal: principal.clone(), because: SparedBecause::Protected })
-        .collect();
-    Ok((Principals::new(left.into_iter().map(|(principal, _)| principal.clone())), spared))
+        .collect())
 }

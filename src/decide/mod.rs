@@ -12,11 +12,13 @@ mod decision;
 mod explain;
 mod expression;
 mod fold;
+mod found;
 mod guards;
 mod rules;
+mod target;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -31,12 +33,15 @@ use crate::{
 };
 
 pub use age::Since;
-pub use decision::{Case, Decided, Decision, Plan, RefusalReason, Target};
+pub use decision::{Case, Decided, Decision, Plan, RefusalReason, Spread, Target};
 pub use explain::{Age, Asked, Explanation, Meaning, Pass, Timeliness, Trace, Whom, explain};
 use expression::BoundEvent;
 pub use expression::Reading;
+pub use found::{Found, Wanted, wanted};
+use found::{Resolved, Unresolved};
 pub use guards::{Guard, Protected};
-pub use rules::{Answer, ClusterLabels, Rule, RuleError, RuleFault, RuleSpec, Selector, TargetSpec};
+pub use rules::{Answer, ClusterLabels, Rule, RuleError, RuleFault, RuleSpec, Selector};
+pub use target::{Listed, TargetSpec};
 
 /// The numbers that bound what one event may do.
 #[derive(Clone, Debug)]
@@ -62,6 +67,8 @@ pub struct Policy {
     pub limits: Limits,
     /// Only pretend, for every rule.
     pub dry_run: bool,
+    /// Whether an event may cut everyone.
+    pub allow_everyone: bool,
 }
 
 /// What is true outside at this moment, gathered before deciding.
@@ -74,6 +81,8 @@ pub struct Context {
     pub own_accounts: HashMap<Arc<str>, Vec<Principal>>,
     /// Of the cases in this batch, those which were accepted before, and where.
     pub accepted: HashMap<CaseId, Origin>,
+    /// What the clusters said about targets that are no names; see [`wanted`].
+    pub found: Found,
 }
 
 /// Decides a batch, in its order. A record that crashes this is poison, and the others are decided
@@ -122,6 +131,7 @@ fn decide_one(
         class: None,
         dry_run: policy.dry_run,
         spared: Vec::new(),
+        remarks: Vec::new(),
         event_time,
         received_at,
         decided_at: context.now,
@@ -159,12 +169,12 @@ fn decide_trigger(
     if let Some(first) = heard.get(&case.id).or(before) {
         return Decision::Duplicate { first: first.clone() };
     }
-    if let Some(decision) = answered_before_any_rule(&trigger.body) {
+    if let Some(decision) = answered_before_any_rule(policy, &trigger.body) {
         return decision;
     }
 
     let event = BoundEvent::new(trigger);
-    let mut answers = policy.rules.iter().map(|rule| (rule, rule.ask(&trigger.kind, &event)));
+    let mut answers = policy.rules.iter().map(|rule| (rule, rule.ask(trigger, &event)));
     let rule = match answers.find(|(_, answer)| answer.ends_the_search()) {
         Some((_, Answer::Failed(error))) => return refuse(RefusalReason::RuleError, error.to_string()),
         Some((rule, Answer::Yes | Answer::No | Answer::Deaf)) => rule,
@@ -183,18 +193,26 @@ fn decide_trigger(
         Err(age::Untimely::Future) => return not_supported("an offboarding that is dated in the future"),
         Err(age::Untimely::Expired(detail)) => return Decision::Expired { detail },
     }
-    if let Some(what) = unsupported_target(&trigger.body) {
-        return not_supported(what);
+    if let Some(what) = untaken(rule, &trigger.body) {
+        let detail = format!("the event names {what}, and rule `{}` does not target any", rule.name);
+        return refuse(RefusalReason::RuleError, detail);
     }
     let clusters = match narrowed(rule, &trigger.body) {
         Ok(clusters) => clusters,
         Err(detail) => return refuse(RefusalReason::UnknownCluster, detail),
     };
 
-    let named = match rule.target(&event) {
-        Ok(named) => named,
+    let aim = match rule.aim(&event) {
+        Ok(aim) => aim,
         Err(error) => return refuse(RefusalReason::RuleError, error.to_string()),
     };
+    let Resolved { target, clusters, remarks } = match context.found.resolve(aim, clusters) {
+        Ok(resolved) => resolved,
+        Err(Unresolved { reason, detail }) => return refuse(reason, detail),
+    };
+    case.remarks = remarks;
+    let named = target.principals();
+    // On no cluster are there more than there are in all.
     let cap = policy.limits.max_principals;
     if named.len() > cap {
         return refuse(
@@ -202,34 +220,41 @@ fn decide_trigger(
             format!("{} principals are named, limits.max_principals is {cap}", named.len()),
         );
     }
-    match guards::apply(&named, &clusters, &policy.protected, &context.own_accounts) {
+    match guards::apply(named, &clusters, &policy.protected, &context.own_accounts) {
         Err(guards::Unknown(cluster)) => refuse(
             RefusalReason::GuardError,
             format!("cluster `{cluster}` could not tell which account is our own, so it cannot be kept safe"),
         ),
-        Ok((None, spared)) => {
+        Ok(spared) => {
+            let kept: HashSet<&Principal> = spared.iter().map(|one| &one.principal).collect();
+            let plan = Plan { case: case.id, clusters, target: target.clone() };
+            let plan = plan.only(|principal| !kept.contains(principal));
             let count = spared.len();
             case.spared = spared;
-            refuse(RefusalReason::Guard, format!("{count} of {count} named principals are protected"))
-        }
-        Ok((Some(principals), spared)) => {
-            case.spared = spared;
-            let plan = Plan { case: case.id, clusters, target: Target::Principals(principals) };
-            if case.dry_run { Decision::Simulate(plan) } else { Decision::Terminate(plan) }
+            match plan {
+                None => {
+                    refuse(RefusalReason::Guard, format!("{count} of {count} named principals are protected"))
+                }
+                Some(plan) if case.dry_run => Decision::Simulate(plan),
+                Some(plan) => Decision::Terminate(plan),
+            }
         }
     }
 }
 
 /// What needs no rule.
-fn answered_before_any_rule(body: &Body) -> Option<Decision> {
+fn answered_before_any_rule(policy: &Policy, body: &Body) -> Option<Decision> {
     match body {
         Body::Reinstated { .. } => Some(Decision::Release { cancels: Vec::new() }),
         Body::Approved { .. } | Body::Denied { .. } => {
             Some(not_supported("approvals: no case waits for one"))
         }
-        Body::EveryoneRequested { .. } => Some(not_supported("cutting everyone")),
+        Body::EveryoneRequested { .. } if !policy.allow_everyone => {
+            Some(refuse(RefusalReason::EveryoneNotAllowed, "`allow_everyone` is not set"))
+        }
         Body::Compromised { .. }
         | Body::Offboarded { .. }
+        | Body::EveryoneRequested { .. }
         | Body::WindowClosed { .. }
         | Body::SessionInactive { .. }
         | Body::TerminationRequested { .. }
@@ -237,15 +262,16 @@ fn answered_before_any_rule(body: &Body) -> Option<Decision> {
     }
 }
 
-/// What the event targets that this version cannot cut.
-fn unsupported_target(body: &Body) -> Option<&'static str> {
+/// What the event targets that the rule does not: to leave it out in silence would be to cut less than
+/// was asked for.
+fn untaken(rule: &Rule, body: &Body) -> Option<&'static str> {
     match body {
-        Body::WindowClosed { roles, .. } | Body::TerminationRequested { roles, .. } if !roles.is_empty() => {
-            Some("targets that are roles")
+        Body::WindowClosed { roles, .. } | Body::TerminationRequested { roles, .. }
+            if !roles.is_empty() && !rule.takes_roles() =>
+        {
+            Some("roles")
         }
-        Body::TerminationRequested { sessions, .. } if !sessions.is_empty() => {
-            Some("targets that are sessions")
-        }
+        Body::TerminationRequested { sessions, .. } if !sessions.is_empty() => Some("sessions"),
         Body::Compromised { .. }
         | Body::Offboarded { .. }
         | Body::Reinstated { .. }
@@ -263,13 +289,14 @@ fn unsupported_target(body: &Body) -> Option<&'static str> {
 /// name that is none of the rule's is told.
 fn narrowed(rule: &Rule, body: &Body) -> Result<Vec<Arc<str>>, String> {
     let named = match body {
-        Body::TerminationRequested { clusters, .. } => clusters.as_slice(),
+        Body::TerminationRequested { clusters, .. } | Body::EveryoneRequested { clusters, .. } => {
+            clusters.as_slice()
+        }
         Body::SessionInactive { cluster, .. } => std::slice::from_ref(cluster),
         Body::Compromised { .. }
         | Body::Offboarded { .. }
         | Body::Reinstated { .. }
         | Body::WindowClosed { .. }
-        | Body::EveryoneRequested { .. }
         | Body::Approved { .. }
         | Body::Denied { .. }
         | Body::Other => return Ok(rule.clusters.clone()),

@@ -4,12 +4,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use globset::{Glob, GlobMatcher};
 
-use super::expression::{BoundEvent, Expression, Failed, Reading};
+use super::{
+    expression::{BoundEvent, Expression, Failed, Reading},
+    target::{Aim, Compiled, TargetSpec},
+};
 use crate::{
     case::Class,
-    decode::{self, Trigger},
-    principal::{Principal, Principals},
+    decode::{self, Body, Trigger},
 };
+
+/// The one type that may mean everyone.
+pub(super) const EVERYONE: &str = "io.severance.termination.everyone-requested.v1";
 
 /// A rule as it is written.
 #[derive(Clone, Debug)]
@@ -28,15 +33,6 @@ pub struct RuleSpec {
     pub clusters: Option<Vec<Selector>>,
     /// Only pretend.
     pub dry_run: bool,
-}
-
-/// Whom a rule cuts.
-#[derive(Clone, Debug)]
-pub enum TargetSpec {
-    /// A CEL expression that gives a list of `{user, db}`.
-    Expression(String),
-    /// Always the same.
-    Fixed(Principals),
 }
 
 /// Picks clusters.
@@ -79,13 +75,7 @@ pub struct Rule {
     pub dry_run: bool,
     on: Vec<GlobMatcher>,
     when: Option<Expression>,
-    target: CompiledTarget,
-}
-
-#[derive(Debug)]
-enum CompiledTarget {
-    Expression(Expression),
-    Fixed(Principals),
+    target: Compiled,
 }
 
 /// A rule failed on an event. The search stops there: another rule must not step in for one that
@@ -175,25 +165,27 @@ impl Rule {
                 None
             }
         });
-        let target = match spec.target {
-            TargetSpec::Fixed(principals) => Some(CompiledTarget::Fixed(principals)),
-            TargetSpec::Expression(source) => match Expression::compile(&source) {
-                Ok(expression) => {
-                    for example in &examples {
-                        if let Err(failed @ (Failed::Type { .. } | Failed::Evaluation(_))) =
-                            expression.list(&example.bound)
-                        {
-                            fault("target", format!("{failed} (tried on an example of {})", example.kind));
-                            break;
-                        }
-                    }
-                    Some(CompiledTarget::Expression(expression))
-                }
-                Err(invalid) => {
-                    fault("target", invalid.to_string());
-                    None
-                }
-            },
+        let try_on = |attempt: &dyn Fn(&BoundEvent) -> Result<(), Failed>| {
+            let failed = examples.iter().find_map(|example| match attempt(&example.bound) {
+                Err(failed @ (Failed::Type { .. } | Failed::Evaluation(_))) => Some((failed, example)),
+                Err(Failed::NoSuchKey(_)) | Ok(()) => None,
+            });
+            match failed {
+                Some((failed, example)) => Err(format!("{failed} (tried on an example of {})", example.kind)),
+                None => Ok(()),
+            }
+        };
+        if spec.target.everyone
+            && let Some(other) = spec.on.iter().map(Glob::glob).find(|glob| *glob != EVERYONE)
+        {
+            fault("on", format!("has `{other}`, but only `{EVERYONE}` may mean everyone"));
+        }
+        let target = match Compiled::compile(spec.target, try_on) {
+            Ok(target) => Some(target),
+            Err(message) => {
+                fault("target", message);
+                None
+            }
         };
         let clusters = match select(spec.clusters.as_deref(), clusters) {
             Ok(names) => names,
@@ -219,18 +211,33 @@ impl Rule {
     /// The rules for Severance's own compromise, offboarding and access-window events.
     pub fn defaults() -> Vec<RuleSpec> {
         [
-            ("default-compromise", Class::Compromise, "io.severance.account.compromised.v1"),
-            ("default-offboarding", Class::Offboarding, "io.severance.account.offboarded.v1"),
-            ("default-window", Class::Window, "io.severance.access-window.closed.v1"),
+            (
+                "default-compromise",
+                Class::Compromise,
+                "io.severance.account.compromised.v1",
+                TargetSpec::expression("event.data.principals"),
+            ),
+            (
+                "default-offboarding",
+                Class::Offboarding,
+                "io.severance.account.offboarded.v1",
+                TargetSpec::expression("event.data.principals"),
+            ),
+            (
+                "default-window",
+                Class::Window,
+                "io.severance.access-window.closed.v1",
+                TargetSpec::principals_and_roles(),
+            ),
         ]
         .into_iter()
-        .filter_map(|(name, class, kind)| {
+        .filter_map(|(name, class, kind, target)| {
             Some(RuleSpec {
                 name: name.to_owned(),
                 class,
                 on: vec![Glob::new(kind).ok()?],
                 when: None,
-                target: TargetSpec::Expression("event.data.principals".to_owned()),
+                target,
                 clusters: None,
                 dry_run: false,
             })
@@ -239,8 +246,11 @@ impl Rule {
     }
 
     /// Asks it about one event. The type is tested first, before anything is evaluated.
-    pub(super) fn ask(&self, kind: &str, event: &BoundEvent) -> Answer {
-        if !self.on.iter().any(|glob| glob.is_match(kind)) {
+    /// Nobody but a rule that means everyone hears an event that asks for everyone.
+    pub(super) fn ask(&self, trigger: &Trigger, event: &BoundEvent) -> Answer {
+        let asks_for_everyone = matches!(trigger.body, Body::EveryoneRequested { .. });
+        let means_everyone = matches!(self.target, Compiled::Everyone);
+        if asks_for_everyone != means_everyone || !self.on.iter().any(|glob| glob.is_match(&trigger.kind)) {
             return Answer::Deaf;
         }
         match self.when.as_ref().map_or(Ok(true), |when| when.is_true(event)) {
@@ -262,12 +272,9 @@ impl Rule {
         self.when.as_ref().map(Expression::source)
     }
 
-    /// The expression of its target; `None` where it always cuts the same.
-    pub fn target_expression(&self) -> Option<&str> {
-        match &self.target {
-            CompiledTarget::Expression(expression) => Some(expression.source()),
-            CompiledTarget::Fixed(_) => None,
-        }
+    /// The expressions of its target; `None` where it reads nothing of the event.
+    pub fn target_expression(&self) -> Option<String> {
+        self.target.source()
     }
 
     /// What its condition reads of an event.
@@ -277,43 +284,33 @@ impl Rule {
 
     /// What its target reads of an event.
     pub(super) fn target_readings(&self, trigger: &Trigger) -> Vec<Reading> {
-        match &self.target {
-            CompiledTarget::Expression(expression) => expression.readings(trigger),
-            CompiledTarget::Fixed(_) => Vec::new(),
-        }
+        self.target.readings(trigger)
     }
 
-    /// Whom the rule cuts for this event: somebody, or an error.
-    pub(super) fn target(&self, event: &BoundEvent) -> Result<Principals, RuleError> {
-        let fail = |why: String| RuleError::Target { rule: self.name.clone(), why };
-        match &self.target {
-            CompiledTarget::Fixed(principals) => Ok(principals.clone()),
-            CompiledTarget::Expression(expression) => {
-                let items = expression.list(event).map_err(|failed| fail(failed.to_string()))?;
-                let named = items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(index, item)| principal(item).map_err(|why| fail(format!("item {index}: {why}"))))
-                    .collect::<Result<Vec<_>, _>>()?;
-                Principals::new(named)
-                    .ok_or_else(|| fail("gives an empty list: nobody is no target".to_owned()))
-            }
-        }
+    /// Whether roles are part of its target.
+    pub fn takes_roles(&self) -> bool {
+        self.target.takes_roles()
     }
-}
 
-/// Reads one `{user, db}`; what it says about a bad one holds no value.
-fn principal(item: serde_json::Value) -> Result<Principal, String> {
-    let serde_json::Value::Object(mut fields) = item else {
-        return Err("is no {user, db}".to_owned());
-    };
-    let mut text = |key: &str| match fields.remove(key) {
-        Some(serde_json::Value::String(text)) => Ok(text),
-        Some(_) => Err(format!("`{key}` is no string")),
-        None => Err(format!("has no `{key}`")),
-    };
-    let (user, db) = (text("user")?, text("db")?);
-    Principal::new(user, db).map_err(|invalid| invalid.to_string())
+    /// Whether it means roles whatever the event says.
+    pub fn needs_roles(&self) -> bool {
+        self.target.needs_roles()
+    }
+
+    /// Whether it means everybody who is there.
+    pub fn means_everyone(&self) -> bool {
+        matches!(self.target, Compiled::Everyone)
+    }
+
+    /// Whether a cluster has to be asked whom it means.
+    pub(super) fn looks_up(&self) -> bool {
+        self.takes_roles() || self.means_everyone()
+    }
+
+    /// Whom the rule means by this event: somebody, or an error.
+    pub(super) fn aim(&self, event: &BoundEvent) -> Result<Aim, RuleError> {
+        self.target.aim(event).map_err(|why| RuleError::Target { rule: self.name.clone(), why })
+    }
 }
 
 fn select(selectors: Option<&[Selector]>, clusters: &[ClusterLabels]) -> Result<Vec<Arc<str>>, String> {
@@ -380,7 +377,7 @@ mod tests {
             class: Class::Compromise,
             on: vec![Glob::new("io.severance.account.compromised.*").unwrap()],
             when: (!when.is_empty()).then(|| when.to_owned()),
-            target: TargetSpec::Expression(target.to_owned()),
+            target: TargetSpec::expression(target),
             clusters: None,
             dry_run: false,
         }

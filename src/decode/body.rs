@@ -120,8 +120,7 @@ fn body(own: OwnType, data: &Node<'_>) -> Result<Body, Fault> {
             })
         }
         OwnType::EveryoneRequested => {
-            clusters(data)?;
-            Ok(Body::EveryoneRequested { reason: reason(data)? })
+            Ok(Body::EveryoneRequested { clusters: clusters(data)?, reason: reason(data)? })
         }
         OwnType::Approved => {
             let (case, approver) = verdict(data)?;

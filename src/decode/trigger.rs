@@ -149,6 +149,8 @@ pub enum Body {
     },
     /// `io.severance.termination.everyone-requested.v1`
     EveryoneRequested {
+        /// On which clusters; on all where none is named.
+        clusters: Vec<String>,
         /// Why.
         reason: String,
     },

@@ -28,6 +28,7 @@ pub mod kafka_topics;
 mod kafka_transactions;
 pub mod mongo_check;
 pub mod mongo_cluster;
+mod mongo_directory;
 mod mongo_error;
 pub mod mongo_lab;
 pub mod mongo_member;

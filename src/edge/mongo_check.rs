@@ -47,7 +47,7 @@ pub fn written_account(config: &config::Cluster) -> Option<Principal> {
 }
 
 /// Asks everything of one cluster.
-pub async fn look(config: &config::Cluster) -> Result<ClusterFacts, InvalidCluster> {
+pub async fn look(config: &config::Cluster, for_roles: bool) -> Result<ClusterFacts, InvalidCluster> {
     let cluster = MongoCluster::new(config).await?;
     let name = cluster.name().clone();
     let (discovery, account) = tokio::join!(
@@ -58,13 +58,15 @@ pub async fn look(config: &config::Cluster) -> Result<ClusterFacts, InvalidClust
         Ok(Discovery { members, incomplete }) => (members, incomplete),
         Err(error) => (cluster.candidates(), Some(error)),
     };
-    let members = join_all(members.iter().map(ask)).await;
+    let members = join_all(members.iter().map(|member| ask(member, for_roles))).await;
     Ok(ClusterFacts { name, account: account.unwrap_or_default(), members, incomplete })
 }
 
-async fn ask(member: &Arc<MongoMember>) -> MemberFacts {
+async fn ask(member: &Arc<MongoMember>, for_roles: bool) -> MemberFacts {
     let answers = match read_clock(member).await {
-        Ok((answers_in, hello)) => Ok(answers(member, answers_in, hello).await),
+        Ok((answers_in, hello)) => {
+            Ok(Answers { wanted_for_roles: for_roles, ..answers(member, answers_in, hello).await })
+        }
         Err(error) => Err(silence(member, error).await),
     };
     MemberFacts { host: member.host().to_owned(), role: member.role(), answers }
@@ -109,6 +111,7 @@ async fn answers(member: &MongoMember, answers_in: Duration, hello: Hello) -> An
         ahead: hello.ahead,
         ahead_error: hello.error,
         router: member.is_router(),
+        wanted_for_roles: false,
         version,
         authorization,
         login,

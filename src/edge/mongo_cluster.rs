@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 pub use super::mongo_uri::InvalidCluster;
 use super::{
+    mongo_directory,
     mongo_error::node_error,
     mongo_member::MongoMember,
     mongo_roster::{Roster, Seat, ask},
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     config,
+    directory::{Live, RoleName, Roles},
     principal::Principal,
     sessions::Look,
     terminate::{
@@ -90,6 +92,15 @@ impl MongoCluster {
         let known = members.values().cloned();
         let seeds = self.seeds.iter().filter(|seed| !members.contains_key(seed.host())).cloned();
         known.chain(seeds).collect()
+    }
+
+    /// The members now; as far as they are known, where nobody says it. What a member does not know
+    /// of is not asked, so who is in the cluster is learned anew each time.
+    async fn asked(&self) -> Vec<Arc<MongoMember>> {
+        match self.discover().await {
+            Ok(discovery) => discovery.members,
+            Err(_) => self.candidates(),
+        }
     }
 
     /// Keeps the clients of members that stay, makes those of new ones, drops the others.
@@ -198,6 +209,29 @@ impl Cluster for MongoCluster {
             }
         }
         Err(last.unwrap_or_else(|| told_by_nobody(&self.name, &[])))
+    }
+
+    async fn holders(&self, roles: &[RoleName]) -> Result<Roles, NodeError> {
+        let mut members = self.asked().await;
+        members.sort_by_key(|member| !member.is_primary());
+        let holdings = async {
+            let mut last = None;
+            for member in &members {
+                match mongo_directory::holders(member, roles).await {
+                    Err(error) if error.class == ErrorClass::Transient => last = Some(error),
+                    answer => return answer,
+                }
+            }
+            Err(last.unwrap_or_else(|| told_by_nobody(&self.name, &[])))
+        };
+        // A directory's users are worth a remark, not the answer.
+        let (holdings, live) = tokio::join!(holdings, mongo_directory::live(&members));
+        let holdings = holdings?;
+        Ok(holdings.beside(live.as_ref().ok()))
+    }
+
+    async fn live(&self) -> Result<Live, NodeError> {
+        mongo_directory::live(&self.asked().await).await
     }
 
     async fn own_accounts(&self) -> Result<Vec<Principal>, NodeError> {

@@ -75,7 +75,8 @@ async fn users(member: &MongoMember, filter: Document) -> Result<Vec<Principal>,
         .unwrap_or_default())
 }
 
-fn principal(document: &Document) -> Option<Principal> {
+/// The user of a `usersInfo`.
+pub(super) fn principal(document: &Document) -> Option<Principal> {
     Principal::new(document.get_str("user").ok()?, document.get_str("db").ok()?).ok()
 }
 

@@ -117,7 +117,7 @@ fn meaning(desk: &Desk, meaning: &Meaning) -> Value {
                 Timeliness::Future => "future",
             },
         },
-        "not_supported": meaning.unsupported,
+        "not_targeted": meaning.untaken,
         "clusters": meaning.clusters.as_ref().ok(),
         "clusters_error": meaning.clusters.as_ref().err(),
         "target": meaning.target,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
-    decide::{self, Context, Decided, Decision, Explanation, Plan, Policy},
+    decide::{self, Context, Decided, Decision, Explanation, Found, Plan, Policy},
     decode::decode,
     edge::mongo_check,
     ingest::{Record, Trust},
@@ -42,13 +42,20 @@ impl Desk {
     /// From a configuration. Which account is our own only a server knows for certain; here it is
     /// the one that a cluster's URI names, if it names one.
     pub fn new(config: Config) -> Self {
-        let Config { kafka, clusters, protected, rules, limits, dry_run, .. } = config;
+        let Config { kafka, clusters, protected, rules, limits, dry_run, allow_everyone, .. } = config;
         let own =
             clusters.iter().map(|cluster| (cluster.name.clone(), mongo_check::written_account(cluster)));
         Self {
             topics: kafka.topics.iter().map(|(topic, _)| topic.clone()).collect(),
             own_accounts: own.collect(),
-            policy: Policy { trust: Trust::new(kafka.topics), rules, protected, limits, dry_run },
+            policy: Policy {
+                trust: Trust::new(kafka.topics),
+                rules,
+                protected,
+                limits,
+                dry_run,
+                allow_everyone,
+            },
         }
     }
 
@@ -72,7 +79,7 @@ impl Desk {
         let decoded = records.into_iter().map(|record| decode(record, now, false)).collect();
         let own = self.own_accounts.iter();
         let own_accounts = own.map(|(name, own)| (name.clone(), own.iter().cloned().collect())).collect();
-        let context = Context { now, own_accounts, accepted: HashMap::new() };
+        let context = Context { now, own_accounts, accepted: HashMap::new(), found: Found::default() };
         decide::explain(&self.policy, decoded, &context)
     }
 }

@@ -167,7 +167,7 @@ fn meaning(lines: &mut Lines, desk: &Desk, meaning: &Meaning) {
         Timeliness::Future => ": NOT YET",
     };
     lines.put("class", &format!("{}: {how_old}, {allowed} are allowed{verdict}", meaning.class));
-    if let Some(what) = meaning.unsupported {
+    if let Some(what) = meaning.untaken {
         lines.put("", &format!("not supported by this version: {what}"));
     }
     match &meaning.clusters {

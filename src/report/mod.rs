@@ -65,10 +65,15 @@ pub fn report(
             match deferring.creation(&one, now) {
                 Ok(Some((job, record))) => {
                     deferring::mark(&mut outcome.data, &job);
+                    one.decided
+                        .case
+                        .remarks
+                        .iter()
+                        .for_each(|remark| add(&mut outcome.data.detail, remark.clone()));
                     beside.push(Message::State(record));
                 }
                 Ok(None) => {}
-                Err(not) => outcome.data.detail = Some(not.to_string()),
+                Err(not) => add(&mut outcome.data.detail, not.to_string()),
             }
             match job_record::reinstated(&one.decided) {
                 Ok(records) => beside.extend(records.into_iter().map(Message::Command)),
@@ -87,10 +92,20 @@ pub fn report(
     Commit { batch, messages, offsets, claim, trace: Trace::default() }
 }
 
+fn add(detail: &mut Option<String>, more: String) {
+    *detail = Some(match detail.take() {
+        Some(said) => format!("{said}; {more}"),
+        None => more,
+    });
+}
+
 /// The one outcome of a case that leaves nothing to do.
 pub fn outcome(speaker: &Speaker, terminated: &Terminated, now: Timestamp) -> Outcome {
     let Terminated { decided: Decided { case, decision }, termination } = terminated;
-    let Verdict { word, status, reason, detail, mut alert } = verdict(decision, termination.as_ref());
+    let Verdict { word, status, reason, mut detail, mut alert } = verdict(decision, termination.as_ref());
+    if detail.is_none() && !case.remarks.is_empty() {
+        detail = Some(case.remarks.join("; "));
+    }
     if case.rule.as_deref() == Some(canary::RULE) && status == Status::NothingFound {
         // There is nobody to be found, and that is as it should be.
         alert = Alert::Info;

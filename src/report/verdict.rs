@@ -80,6 +80,8 @@ fn refusal_alert(reason: RefusalReason) -> Alert {
         RefusalReason::GuardError
         | RefusalReason::RuleError
         | RefusalReason::UnknownCluster
+        | RefusalReason::Unresolvable
+        | RefusalReason::EveryoneNotAllowed
         | RefusalReason::CapExceeded
         | RefusalReason::NotSupported
         | RefusalReason::TypeNotAccepted

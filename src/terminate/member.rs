@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Known, Near, NodeError, survey::Survey};
 use crate::{
     case::CaseId,
+    directory::{Live, RoleName, Roles},
     pattern::Patterns,
     principal::{Principal, Principals},
 };
@@ -84,6 +85,12 @@ pub trait Cluster: Send + Sync + 'static {
         &self,
         principals: &[Principal],
     ) -> impl Future<Output = Result<Vec<(Known, Vec<Near>)>, NodeError>> + Send;
+
+    /// Who has each of these roles, directly or inherited.
+    fn holders(&self, roles: &[RoleName]) -> impl Future<Output = Result<Roles, NodeError>> + Send;
+
+    /// Who is there now on any member, idle or not.
+    fn live(&self) -> impl Future<Output = Result<Live, NodeError>> + Send;
 
     /// The accounts under which we are logged in.
     fn own_accounts(&self) -> impl Future<Output = Result<Vec<Principal>, NodeError>> + Send;

@@ -83,13 +83,13 @@ impl<C: Cluster> Terminator<C> {
     /// Carries out a batch: what is to be cut as one merged order a cluster, and beside it each
     /// simulated plan by itself, so that nothing simulated is ever part of a kill.
     pub async fn terminate(&self, batch: Uuid, decided: Vec<Decided>) -> Vec<Terminated> {
-        let cuts = decided.iter().filter_map(|one| match &one.decision {
-            Decision::Terminate(plan) => Some((plan.clusters.as_slice(), part(plan))),
-            _ => None,
+        let cuts = decided.iter().flat_map(|one| match &one.decision {
+            Decision::Terminate(plan) => parts(plan),
+            _ => Vec::new(),
         });
-        let looks = decided.iter().filter_map(|one| match &one.decision {
-            Decision::Simulate(plan) => Some((plan.clusters.as_slice(), part(plan))),
-            _ => None,
+        let looks = decided.iter().flat_map(|one| match &one.decision {
+            Decision::Simulate(plan) => parts(plan),
+            _ => Vec::new(),
         });
         let cuts =
             order::by_cluster(cuts).into_iter().map(|(name, parts)| self.order(batch, name, parts, false));
@@ -131,8 +131,10 @@ impl<C: Cluster> Terminator<C> {
     }
 }
 
-fn part(plan: &Plan) -> Part {
-    Part { case: plan.case, principals: plan.target.principals().clone() }
+/// A plan as the orders of its clusters take it.
+fn parts(plan: &Plan) -> Vec<(&[Arc<str>], Part)> {
+    let part = |principals: &Principals| Part { case: plan.case, principals: principals.clone() };
+    plan.parts().into_iter().map(|(clusters, principals)| (clusters, part(principals))).collect()
 }
 
 /// What was found for one case, over all its clusters.

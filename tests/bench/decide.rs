@@ -57,6 +57,7 @@ fn policy(rules: usize, kind: &str) -> Policy {
         protected: config.protected,
         limits: config.limits,
         dry_run: false,
+        allow_everyone: false,
     }
 }
 
@@ -96,6 +97,7 @@ fn main() {
         now: Timestamp::now(),
         own_accounts: HashMap::from([("c".into(), Vec::new())]),
         accepted: HashMap::new(),
+        found: Default::default(),
     };
     for (what, kind) in
         [("of another type", "io.severance.other.v1"), ("of its type", "io.severance.account.*")]

@@ -58,6 +58,7 @@ async fn cut(terminator: &Terminator<MongoCluster>, who: &Credentials) -> Termin
         class: None,
         dry_run: false,
         spared: Vec::new(),
+        remarks: Vec::new(),
         event_time: EventTime { at: now, suspect: false },
         received_at: now,
         decided_at: now,

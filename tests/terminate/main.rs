@@ -15,4 +15,5 @@ mod random;
 mod returning;
 mod sessions;
 mod simulate;
+mod targets;
 mod trap;

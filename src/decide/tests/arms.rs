@@ -227,8 +227,8 @@ fn what_a_later_version_does_is_refused_and_never_ignored() {
         [
             "refuse NotSupported: not supported by this version: approvals: no case waits for one",
             "refuse NotSupported: not supported by this version: approvals: no case waits for one",
-            "refuse NotSupported: not supported by this version: cutting everyone",
-            "refuse NotSupported: not supported by this version: targets that are roles",
+            "refuse EveryoneNotAllowed: `allow_everyone` is not set",
+            "refuse GuardError: cluster `orders` was not asked who has which role",
             "refuse NotSupported: not supported by this version: targets that are sessions",
         ],
     );
@@ -278,8 +278,8 @@ fn a_request_is_cut_where_it_says_and_nowhere_else() {
             "terminate a@admin on orders lab",
             "refuse UnknownCluster: the event names the cluster `ordres`; rule `any` has orders, lab",
             "refuse UnknownCluster: the event names the cluster `orders`; rule `lab` has lab",
-            "refuse NotSupported: not supported by this version: targets that are roles",
-            "refuse NotSupported: not supported by this version: targets that are sessions",
+            "refuse RuleError: the event names roles, and rule `any` does not target any",
+            "refuse RuleError: the event names sessions, and rule `any` does not target any",
         ],
     );
 }

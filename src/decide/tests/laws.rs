@@ -59,7 +59,7 @@ static ALARMED: LazyLock<World> = LazyLock::new(|| {
         RuleSpec { name: "dated".to_owned(), ..Rule::defaults().remove(1) },
         on_cluster("lab", rule("list", Class::Request, ALARM, "event.data.level == 1", "event.data.who")),
         RuleSpec {
-            target: TargetSpec::Fixed(fixed()),
+            target: TargetSpec::fixed(fixed()),
             ..on_cluster("orders", rule("fixed", Class::Request, ALARM, "", "event.data.who"))
         },
     ])
@@ -250,8 +250,8 @@ fn follows(explained: &Explanation, policy: &Policy) -> bool {
         Timeliness::Expired => return matches!(decision, Decision::Expired { .. }),
         Timeliness::Future => return refused(RefusalReason::NotSupported),
     }
-    if meaning.unsupported.is_some() {
-        return refused(RefusalReason::NotSupported);
+    if meaning.untaken.is_some() {
+        return refused(RefusalReason::RuleError);
     }
     let (Ok(clusters), Ok(_)) = (&meaning.clusters, &meaning.named) else {
         return refused(if meaning.clusters.is_err() {

@@ -7,6 +7,7 @@ mod explaining;
 mod folding;
 mod laws;
 mod raw;
+mod targets;
 mod trusting;
 
 use std::collections::HashMap;
@@ -50,6 +51,7 @@ fn world() -> World {
             protected: Vec::new(),
             limits: Limits { max_principals: 3, clock_skew: Duration::from_secs(30), max_event_age },
             dry_run: false,
+            allow_everyone: false,
         },
         context: Context {
             now: NOW.parse().unwrap(),
@@ -57,6 +59,7 @@ fn world() -> World {
                 .map(|(cluster, own)| (cluster.into(), vec![own.parse().unwrap()]))
                 .into(),
             accepted: HashMap::new(),
+            found: Found::default(),
         },
     }
 }
@@ -94,7 +97,7 @@ fn rule(name: &str, class: Class, on: &str, when: &str, target: &str) -> RuleSpe
         class,
         on: vec![Glob::new(on).unwrap()],
         when: (!when.is_empty()).then(|| when.to_owned()),
-        target: TargetSpec::Expression(target.to_owned()),
+        target: TargetSpec::expression(target),
         clusters: None,
         dry_run: false,
     }

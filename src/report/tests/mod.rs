@@ -66,6 +66,7 @@ fn case() -> Case {
         class: Some(Class::Compromise),
         dry_run: false,
         spared: Vec::new(),
+        remarks: Vec::new(),
         event_time: EventTime { at: now(), suspect: false },
         received_at: now(),
         decided_at: now(),

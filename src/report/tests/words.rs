@@ -31,7 +31,7 @@ macro_rules! all {
 }
 
 fn refusals() -> Vec<RefusalReason> {
-    all!(RefusalReason: Guard GuardError RuleError UnknownCluster CapExceeded NotSupported TypeNotAccepted
+    all!(RefusalReason: Guard GuardError RuleError UnknownCluster Unresolvable EveryoneNotAllowed CapExceeded NotSupported TypeNotAccepted
         SourceNotAccepted)
 }
 

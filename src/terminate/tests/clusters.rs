@@ -148,6 +148,7 @@ fn decided(id: &str, decision: Decision) -> Decided {
         class: None,
         dry_run: false,
         spared: Vec::new(),
+        remarks: Vec::new(),
         event_time: crate::case::EventTime { at: now, suspect: false },
         received_at: now,
         decided_at: now,

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, ToSpan as _};
 
 use super::*;
 use crate::{
+    directory::{Live, RoleName, Roles},
     pattern::{Pattern, Patterns, SessionId},
     terminate::{
         member::{Comment, Discovery, Hello, Member, ProcessId},
@@ -307,6 +308,14 @@ impl Cluster for FakeCluster {
             found.map_or((Known::No, Vec::new()), |(_, known, near)| (*known, near.clone()))
         };
         Ok(principals.iter().map(of).collect())
+    }
+
+    async fn holders(&self, _: &[RoleName]) -> Result<Roles, NodeError> {
+        Ok(Roles::default())
+    }
+
+    async fn live(&self) -> Result<Live, NodeError> {
+        Ok(Live::default())
     }
 
     async fn own_accounts(&self) -> Result<Vec<Principal>, NodeError> {
