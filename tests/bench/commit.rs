@@ -22,12 +22,21 @@ use support::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Records of a batch.
+const SIZES: [usize; 3] = [1, 10, 1_000];
 /// So long a batch grows before it is taken.
 const GROW: Duration = Duration::from_millis(40);
 
 fn main() {
     let rounds: usize = std::env::var("SEVERANCE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     let (set, broker) = (replica_set(), kafka());
+    for name in ["at-least-once", "exactly-once"] {
+        for size in SIZES {
+            for topic in ["triggers", "outcomes", "dead"] {
+                broker.create_topic(&format!("{name}-{size}.{topic}"), 1, &[]);
+            }
+        }
+    }
     block_on(async {
         let uri = set.uri(&account(set, "bench").await);
         let pipeline = responder(&uri, "").await.pipeline;
@@ -36,11 +45,8 @@ fn main() {
         for (delivery, name) in
             [(Delivery::AtLeastOnce, "at-least-once"), (Delivery::ExactlyOnce, "exactly-once")]
         {
-            for size in [1, 10, 1_000] {
+            for size in SIZES {
                 let prefix = format!("{name}-{size}");
-                for topic in ["triggers", "outcomes", "dead"] {
-                    broker.create_topic(&format!("{prefix}.{topic}"), 1, &[]);
-                }
                 let kafka = Kafka { delivery, ..config_on(&broker.bootstrap(), &prefix, &uri, "").kafka };
                 let rounds = if size == 1_000 { rounds.div_ceil(10) } else { rounds };
                 let mut took = measure(&kafka, &pipeline, &prefix, size, rounds).await;
