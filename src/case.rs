@@ -74,6 +74,49 @@ impl fmt::Display for CaseId {
     }
 }
 
+/// Why a case waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parked {
+    /// It would go over a cap.
+    CapExceeded,
+    /// Its rule wants to be asked.
+    Approval,
+}
+
+impl Parked {
+    /// As it is written in outcomes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::CapExceeded => "cap_exceeded",
+            Self::Approval => "approval",
+        }
+    }
+}
+
+/// What becomes of a case that waited for a person, and nobody came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExpiry {
+    /// Nobody is cut.
+    Refuse,
+    /// It is carried out as if somebody had approved it.
+    Proceed,
+}
+
+impl OnExpiry {
+    /// Both, with their words in the configuration.
+    pub const ALL: [(&str, Self); 2] = [("refuse", Self::Refuse), ("proceed", Self::Proceed)];
+
+    /// For a person.
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Refuse => "refused",
+            Self::Proceed => "carried out",
+        }
+    }
+}
+
 /// What kind of condition a case answers. It sets the defaults: how old an event may be, what
 /// is spared, what a reinstatement releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

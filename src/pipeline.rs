@@ -1,7 +1,7 @@
 //! The five stages, joined: ingest -> decode -> decide -> terminate -> report.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +19,7 @@ use crate::{
     fault_point::{self, Place},
     ingest::{Batch, Claim, Origin, Partition, Record},
     lanes::Touches,
+    principal::Principal,
     report::{Commit, Deferring, Speaker, report},
     telemetry::Trace,
     terminate::{NodeError, Terminator, member::Cluster},
@@ -43,7 +44,7 @@ pub struct Pipeline<C> {
     accepted: Memory,
 }
 
-/// Which events were accepted; outlives a pipeline that a new configuration replaces.
+/// Which events were accepted, and who was cut lately; outlives a pipeline that a new configuration replaces.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<Accepted>>);
 
@@ -91,6 +92,7 @@ impl<C: Cluster> Pipeline<C> {
         let decided = decide(&self.policy, decoded, &context);
         trace.decided(&decided);
         self.remember(&decided);
+        self.count(&decided, context.now);
         DecidedBatch { id, decided, offsets, claim, trace }
     }
 
@@ -122,7 +124,13 @@ impl<C: Cluster> Pipeline<C> {
         decoded.retain(|one| !was_early(one));
         let own_accounts =
             self.terminator.clusters().iter().map(|cluster| (cluster.name().clone(), Vec::new())).collect();
-        let context = Context { now, own_accounts, accepted: HashMap::new(), found: Found::default() };
+        let context = Context {
+            now,
+            own_accounts,
+            accepted: HashMap::new(),
+            found: Found::default(),
+            recent: Arc::default(),
+        };
         let decided = decide(&self.policy, decoded, &context);
         self.remember(&decided);
         // Whose target has to be looked up was not decided here for nothing but that.
@@ -146,10 +154,12 @@ impl<C: Cluster> Pipeline<C> {
             }
         }
         let found = self.look_up(wanted(&self.policy, decoded)).await;
+        let now = (self.clock)();
+        let recent = self.recent(now);
         let accepted = self.accepted();
         let cases = decoded.iter().filter_map(|one| one.content.as_ref().ok().map(|trigger| trigger.case()));
         let accepted = cases.filter_map(|case| Some((case, accepted.origins.get(&case)?.clone()))).collect();
-        Context { now: (self.clock)(), own_accounts, accepted, found }
+        Context { now, own_accounts, accepted, found, recent }
     }
 
     /// Asks the clusters side by side. One that does not answer in time has not answered.
@@ -187,11 +197,32 @@ impl<C: Cluster> Pipeline<C> {
         for one in decided {
             if matches!(
                 one.decision,
-                Decision::Terminate(_) | Decision::Release { .. } | Decision::Superseded { .. }
+                Decision::Terminate(_)
+                    | Decision::AwaitApproval { .. }
+                    | Decision::Release { .. }
+                    | Decision::Superseded { .. }
             ) {
                 accepted.insert(one.case.id, one.case.origin.clone());
             }
         }
+    }
+
+    /// Who was cut within the window that has a cap.
+    fn recent(&self, now: Timestamp) -> Arc<HashSet<Principal>> {
+        let Some(cap) = self.policy.limits.window_cap else { return Arc::default() };
+        let mut accepted = self.accepted();
+        let begin = now.checked_sub(cap.window).unwrap_or(Timestamp::MIN);
+        accepted.cut.retain(|_, at| *at > begin);
+        Arc::new(accepted.cut.keys().cloned().collect())
+    }
+
+    /// Whoever is cut counts from now on. There are never more than the cap, and none without one.
+    fn count(&self, decided: &[Decided], now: Timestamp) {
+        if self.policy.limits.window_cap.is_none() {
+            return;
+        }
+        let mut accepted = self.accepted();
+        accepted.cut.extend(decided.iter().flat_map(Decided::cuts).map(|who| (who.clone(), now)));
     }
 
     fn accepted(&self) -> std::sync::MutexGuard<'_, Accepted> {
@@ -251,6 +282,8 @@ impl DecidedBatch {
 struct Accepted {
     origins: HashMap<CaseId, Origin>,
     order: VecDeque<CaseId>,
+    /// Who was cut last when.
+    cut: HashMap<Principal, Timestamp>,
 }
 
 impl Accepted {

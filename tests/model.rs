@@ -60,6 +60,7 @@ impl System for Setting {
             creators: Vec::new(),
             pin: None,
             cancelled: None,
+            ruled: None,
             orphans: Vec::new(),
             replicas: (0..self.replicas).map(|_| Arc::new(Replica::new())).collect(),
         };

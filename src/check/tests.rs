@@ -58,8 +58,13 @@ fn judge(name: &str, members: Vec<MemberFacts>, incomplete: Option<NodeError>) -
         uri: "mongodb://m".to_owned().into(),
         members: BTreeMap::new(),
     };
-    let limits =
-        Limits { max_principals: 1, clock_skew: Duration::from_secs(30), max_event_age: BTreeMap::new() };
+    let limits = Limits {
+        max_principals: 1,
+        clock_skew: Duration::from_secs(30),
+        max_event_age: BTreeMap::new(),
+        window_cap: None,
+        over_cap: None,
+    };
     let account = vec!["severance@admin".parse().unwrap()];
     judge::cluster(ClusterFacts { name: name.into(), account, members, incomplete }, &config, &limits)
 }

@@ -32,7 +32,8 @@ Examples:
 
 The events are trusted: whoever runs this may say every type. Several events are one batch, and a
 reinstatement takes back what stands before it. Nothing is deferred: what a node does not do within
-limits.inline_budget ends as partial or failed.")]
+limits.inline_budget ends as partial or failed, and what needs an approval is refused before anybody
+is cut.")]
 pub struct RespondArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
@@ -60,6 +61,7 @@ pub async fn run(args: &RespondArgs) -> Exit {
     config.dry_run |= args.dry_run;
     // Whoever stands at the terminal is told what is left; a service that runs may have no say in it.
     config.work.give_up_after = Duration::ZERO;
+    config.limits.over_cap = None;
     let bytes = match events::read(&args.event) {
         Ok(bytes) => bytes,
         Err(error) => {

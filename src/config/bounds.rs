@@ -6,15 +6,20 @@ use super::{
     Work,
     duration::write,
     fault::Told,
-    reader::{Keys, Section},
+    reader::{Field, Keys, Section},
 };
-use crate::{case::Class, decide::Limits};
+use crate::{
+    case::{Class, OnExpiry},
+    decide::{Limits, Wait, WindowCap},
+};
 
 pub(super) const LIMITS: Keys = Keys {
     known: &[
         "batch_max_records",
         "depth",
         "max_principals",
+        "max_principals_per_window",
+        "over_cap",
         "inline_budget",
         "give_up_after",
         "drain",
@@ -23,6 +28,10 @@ pub(super) const LIMITS: Keys = Keys {
     ],
     later: &[],
 };
+
+pub(super) const WINDOW_CAP: Keys = Keys { known: &["count", "window"], later: &[] };
+
+pub(super) const OVER_CAP: Keys = Keys { known: &["expires", "on_expiry"], later: &[] };
 
 pub(super) const MAX_EVENT_AGE: Keys =
     Keys { known: &["compromise", "offboarding", "window", "inactivity", "request"], later: &[] };
@@ -57,6 +66,8 @@ pub(super) fn bounds(root: &Section<'_>, has_jobs: bool) -> Result<(Limits, Work
     let max_principals = limits.or("max_principals", 100, |field| field.number(1..=10_000));
     let clock_skew = limits.or("clock_skew", 30 * SECOND, |field| field.duration(Duration::ZERO..=HOUR));
     let max_event_age = max_event_age(&limits);
+    let window_cap = limits.maybe("max_principals_per_window", window_cap);
+    let over_cap = over_cap(&limits, has_jobs);
     let give_up_after = give_up_after(&limits, has_jobs);
 
     let batch_max_records = limits.or("batch_max_records", 1_000, |field| field.number(1..=10_000));
@@ -74,8 +85,13 @@ pub(super) fn bounds(root: &Section<'_>, has_jobs: bool) -> Result<(Limits, Work
         return Err(evidence.wrong("wait", message, Some("make it shorter than the budget".to_owned())));
     }
 
-    let limits =
-        Limits { max_principals: max_principals?, clock_skew: clock_skew?, max_event_age: max_event_age? };
+    let limits = Limits {
+        max_principals: max_principals?,
+        clock_skew: clock_skew?,
+        max_event_age: max_event_age?,
+        window_cap: window_cap?,
+        over_cap: over_cap?,
+    };
     let work = Work {
         batch_max_records: batch_max_records?,
         depth: depth?,
@@ -87,6 +103,35 @@ pub(super) fn bounds(root: &Section<'_>, has_jobs: bool) -> Result<(Limits, Work
         verify_rounds: rounds?,
     };
     Ok((limits, work))
+}
+
+fn window_cap(field: Field<'_>) -> Result<WindowCap, Told> {
+    let section = field.section(&WINDOW_CAP)?;
+    let count = section.must("count", |field| field.number(1..=100_000));
+    let window = section.must("window", |field| field.duration(SECOND..=DAY));
+    Ok(WindowCap { count: count?, window: window? })
+}
+
+/// How a case waits that goes over a cap: where there are topics on which it can.
+fn over_cap(limits: &Section<'_>, has_jobs: bool) -> Result<Option<Wait>, Told> {
+    let usual = Wait { expires: HOUR, on_expiry: OnExpiry::Refuse };
+    let Some(field) = limits.field("over_cap") else { return Ok(has_jobs.then_some(usual)) };
+    let wait = wait(&field.section(&OVER_CAP)?)?;
+    match has_jobs {
+        true => Ok(Some(wait)),
+        false => Err(limits.wrong(
+            "over_cap",
+            "is set, but there is no topic on which a case can wait",
+            Some("write `kafka.state` and `kafka.commands`, or remove it".to_owned()),
+        )),
+    }
+}
+
+/// `expires` and `on_expiry`.
+pub(super) fn wait(section: &Section<'_>) -> Result<Wait, Told> {
+    let expires = section.or("expires", HOUR, |field| field.duration(SECOND..=7 * DAY));
+    let on_expiry = section.or("on_expiry", OnExpiry::Refuse, |field| field.one_of(&OnExpiry::ALL));
+    Ok(Wait { expires: expires?, on_expiry: on_expiry? })
 }
 
 fn max_event_age(limits: &Section<'_>) -> Result<BTreeMap<Class, Duration>, Told> {

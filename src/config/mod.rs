@@ -147,7 +147,8 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
     let protected = protected::protected(root);
     let pause_file = operator::pause_file(root, secrets);
     let canary = operator::canary(root, kafka.as_ref().ok());
-    let rules = rules::rules(root, &known, !matches!(canary, Ok(None)));
+    let has_jobs = kafka.as_ref().map_or(true, |kafka| kafka.jobs.is_some());
+    let rules = rules::rules(root, &known, !matches!(canary, Ok(None)), has_jobs);
     let dry_run = root.or("dry_run", false, Field::flag);
     let allow_everyone = root.or("allow_everyone", false, Field::flag);
     if let (Ok(false), Ok(rules)) = (&allow_everyone, &rules)
@@ -160,8 +161,7 @@ fn config(root: &Section<'_>, secrets: &Secrets<'_>, hash: Arc<str>) -> Result<C
             Some("write `allow_everyone: true`, or remove the rule".to_owned()),
         );
     }
-    let has_jobs = kafka.as_ref().map(|kafka| kafka.jobs.is_some());
-    let bounds = bounds::bounds(root, has_jobs.unwrap_or(true));
+    let bounds = bounds::bounds(root, has_jobs);
     let listen = operator::listen(root);
     let log = operator::log(root);
     if let Ok(true) = dry_run {

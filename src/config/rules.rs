@@ -3,6 +3,7 @@
 use globset::Glob;
 
 use super::{
+    bounds::wait,
     clusters::{Known, labels},
     fault::Told,
     names::Names,
@@ -12,23 +13,32 @@ use super::{
 use crate::{
     canary,
     case::Class,
-    decide::{Listed, Rule, RuleSpec, Selector, TargetSpec},
+    decide::{ApprovalSpec, Listed, Rule, RuleSpec, Selector, TargetSpec},
     directory::RoleName,
     principal::Principals,
 };
 
 pub(super) const RULE: Keys = Keys {
-    known: &["name", "class", "on", "when", "target", "clusters", "dry_run"],
-    later: &["hold", "lock", "approval"],
+    known: &["name", "class", "on", "when", "target", "clusters", "dry_run", "approval"],
+    later: &["hold", "lock"],
 };
+
+pub(super) const APPROVAL: Keys = Keys { known: &["when", "expires", "on_expiry"], later: &[] };
 
 pub(super) const TARGET: Keys = Keys { known: &["principals", "roles", "everyone"], later: &["sessions"] };
 
 /// The canary's rule where there is one, the configured rules, then the default ones.
-pub(super) fn rules(root: &Section<'_>, known: &Known, with_canary: bool) -> Result<Vec<Rule>, Told> {
+/// `has_jobs`: there are topics on which a case can wait for a person, as far as is known.
+pub(super) fn rules(
+    root: &Section<'_>,
+    known: &Known,
+    with_canary: bool,
+    has_jobs: bool,
+) -> Result<Vec<Rule>, Told> {
     let with_defaults = root.or("default_rules", true, Field::flag);
     let mut names = Names::default();
-    let listed = root.or("rules", Vec::new(), |field| field.each(|entry| rule(entry, &mut names, known)));
+    let listed =
+        root.or("rules", Vec::new(), |field| field.each(|entry| rule(entry, &mut names, known, has_jobs)));
     let (with_defaults, mut rules) = (with_defaults?, listed?);
     if with_defaults {
         rules.extend(built_in(root, &names, known, "default_rules", Rule::defaults())?);
@@ -54,6 +64,7 @@ fn canary() -> Vec<RuleSpec> {
         target: TargetSpec::fixed(target),
         clusters: None,
         dry_run: false,
+        approval: None,
     };
     canary::target()
         .zip(Glob::new(canary::TYPE).ok())
@@ -86,7 +97,7 @@ fn built_in(
     compiled.into_iter().collect()
 }
 
-fn rule(entry: Field<'_>, names: &mut Names, known: &Known) -> Result<Rule, Told> {
+fn rule(entry: Field<'_>, names: &mut Names, known: &Known, has_jobs: bool) -> Result<Rule, Told> {
     let section = entry.section(&RULE)?;
     let name = section.must("name", |field| names.add(field, "rules"));
     let class = section.must("class", |field| field.one_of(&Class::ALL.map(|class| (class.name(), class))));
@@ -95,6 +106,7 @@ fn rule(entry: Field<'_>, names: &mut Names, known: &Known) -> Result<Rule, Told
     let target = section.must("target", target);
     let clusters = section.maybe("clusters", |field| field.some(|entry| selector(entry, known)));
     let dry_run = section.or("dry_run", false, Field::flag);
+    let approval = section.maybe("approval", |field| approval(&section, field, has_jobs));
     // What compiling can find is found whatever else is wrong; nothing of it is kept then.
     let nobody = TargetSpec::expression("[]");
     let compiled = on.and_then(|on| {
@@ -106,6 +118,7 @@ fn rule(entry: Field<'_>, names: &mut Names, known: &Known) -> Result<Rule, Told
             target: target.clone().unwrap_or(nobody),
             clusters: clusters.clone().unwrap_or_default().filter(|_| !known.incomplete),
             dry_run: dry_run.unwrap_or_default(),
+            approval: approval.clone().unwrap_or_default(),
         };
         compile(&section, spec, known)
     });
@@ -115,7 +128,22 @@ fn rule(entry: Field<'_>, names: &mut Names, known: &Known) -> Result<Rule, Told
     target?;
     clusters?;
     dry_run?;
+    approval?;
     compiled
+}
+
+fn approval(rule: &Section<'_>, field: Field<'_>, has_jobs: bool) -> Result<ApprovalSpec, Told> {
+    let section = field.section(&APPROVAL)?;
+    let when = section.maybe("when", Field::text);
+    let wait = wait(&section);
+    if !has_jobs {
+        return Err(rule.wrong(
+            "approval",
+            "is set, but there is no topic on which a case can wait",
+            Some("write `kafka.state` and `kafka.commands`, or remove it".to_owned()),
+        ));
+    }
+    Ok(ApprovalSpec { when: when?, wait: wait? })
 }
 
 fn compile(section: &Section<'_>, spec: RuleSpec, known: &Known) -> Result<Rule, Told> {

@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 
 use super::{
     Config, Faults,
-    bounds::{EVIDENCE, LIMITS, MAX_EVENT_AGE, VERIFY},
+    bounds::{EVIDENCE, LIMITS, MAX_EVENT_AGE, OVER_CAP, VERIFY, WINDOW_CAP},
     clusters::CLUSTER,
     kafka::{KAFKA, RESERVED, TOPIC},
     operator::{CANARY, LOG},
     protected::{PRINCIPAL, PROTECTED},
     reader::Keys,
-    rules::{ROLE, RULE, TARGET},
+    rules::{APPROVAL, ROLE, RULE, TARGET},
     secret::SECRET,
     tests::Machine,
 };
 
 /// Every section that the parser reads; `[]` is a list's entry, `{}` a value in a free map.
-const SECTIONS: [(&str, &Keys); 18] = [
+const SECTIONS: [(&str, &Keys); 21] = [
     ("", &super::ROOT),
     ("kafka", &KAFKA),
     ("kafka.properties.{}", &SECRET),
@@ -32,8 +32,11 @@ const SECTIONS: [(&str, &Keys); 18] = [
     ("rules[].target", &TARGET),
     ("rules[].target.principals[]", &PRINCIPAL),
     ("rules[].target.roles[]", &ROLE),
+    ("rules[].approval", &APPROVAL),
     ("limits", &LIMITS),
     ("limits.max_event_age", &MAX_EVENT_AGE),
+    ("limits.max_principals_per_window", &WINDOW_CAP),
+    ("limits.over_cap", &OVER_CAP),
     ("evidence", &EVIDENCE),
     ("verify", &VERIFY),
     ("log", &LOG),
@@ -292,6 +295,10 @@ fn both_refuse_the_same_values() {
         ("/allow_everyone", vec![json!(false), json!("yes")]),
         ("/limits/batch_max_records", vec![json!(0), json!(-1), json!(10_001), json!(1.5), json!("10")]),
         ("/limits/max_principals", vec![json!(0), json!(10_001), json!("all")]),
+        ("/limits/max_principals_per_window/count", vec![json!(0), json!(100_001), json!("all")]),
+        ("/limits/over_cap/on_expiry", vec![json!("cut"), json!(""), json!(true)]),
+        ("/rules/0/approval/expires", vec![json!("1"), json!(60)]),
+        ("/rules/0/approval/when", vec![json!(""), json!(true)]),
         ("/limits/inline_budget", vec![json!("2"), json!(2), json!("-2s"), json!("2 s"), json!("2w")]),
         ("/limits/give_up_after", vec![json!("-1h"), json!(1)]),
         ("/limits/max_event_age/window", vec![json!("1h30m"), json!("")]),
@@ -334,7 +341,9 @@ fn the_defaults_in_the_schema_are_the_ones_that_the_parser_uses() {
 }
 
 fn defaults_of(section: &Value) -> Value {
-    let properties = section["properties"].as_object().unwrap().iter();
+    // What has to say all of itself where it is written at all has no default.
+    let has_default = |(_, schema): &(&String, &Value)| schema.get("required").is_none();
+    let properties = section["properties"].as_object().unwrap().iter().filter(has_default);
     let default = |(key, schema): (&String, &Value)| {
         let value =
             if schema.get("properties").is_some() { defaults_of(schema) } else { schema["default"].clone() };

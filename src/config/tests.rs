@@ -405,6 +405,22 @@ fn unfinished_work_needs_both_topics_and_without_them_nothing_is_deferred() {
 }
 
 #[test]
+fn a_case_can_wait_only_where_there_are_topics_for_it() {
+    let jobs = |text: &str| {
+        text.replace("  dead_letters:", "  state: s.state\n  commands: s.commands\n  dead_letters:")
+    };
+    let over_cap = format!("{GOOD}\nlimits: {{ over_cap: {{ expires: 2h, on_expiry: proceed }} }}\n");
+    let wait = read(&jobs(&over_cap)).unwrap().0.limits.over_cap.unwrap();
+    assert_eq!((wait.expires.as_secs(), wait.on_expiry), (7_200, crate::case::OnExpiry::Proceed));
+    assert_eq!(read(&jobs(GOOD)).unwrap().0.limits.over_cap.unwrap().expires.as_secs(), 3_600);
+    assert_eq!(read(GOOD).unwrap().0.limits.over_cap, None);
+    let nowhere = read(&over_cap).unwrap_err().to_string();
+    assert!(nowhere.contains("limits.over_cap") && nowhere.contains("write `kafka.state`"), "{nowhere}");
+    let asks = broken("    class: compromise", "    class: compromise\n    approval: { expires: 5m }");
+    assert!(asks.contains("rules[0].approval: is set, but there is no topic"), "{asks}");
+}
+
+#[test]
 fn a_canary_needs_a_topic_that_takes_it_and_has_a_rule_of_its_own_in_front() {
     let faults = |extra: &str| read(&format!("{GOOD}{extra}")).unwrap_err().to_string();
     assert!(faults("\ncanary: { every: 1m }\n").contains("canary.topic"));

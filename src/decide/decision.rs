@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    case::{CaseId, Class, EventTime, Spared},
+    case::{CaseId, Class, EventTime, OnExpiry, Parked, Spared},
     decode::{Poison, Trigger},
     ingest::Origin,
     principal::{Principal, Principals},
@@ -102,13 +102,21 @@ pub enum Decision {
     AwaitApproval {
         /// Until when.
         expires: Timestamp,
+        /// What becomes of it then.
+        on_expiry: OnExpiry,
+        /// What is carried out if somebody says yes.
+        plan: Plan,
+        /// Why it waits.
+        reason: Parked,
+        /// The same for a person, with the numbers.
+        detail: String,
     },
     /// Give back what was taken from somebody.
     Release {
         /// The cases of this batch that it took back.
         cancels: Vec<CaseId>,
     },
-    /// Heard; there is nothing to do.
+    /// Heard; there is nothing to do here. An approval or a denial is told to whoever has the case.
     Acknowledge,
 }
 
@@ -246,6 +254,8 @@ pub enum RefusalReason {
     EveryoneNotAllowed,
     /// More principals than `limits.max_principals`.
     CapExceeded,
+    /// The rule wants to be asked, and nothing can wait here.
+    Approval,
     /// Part of the design, not of this version.
     NotSupported,
     /// The topic may not say events of this type.
@@ -265,6 +275,7 @@ impl RefusalReason {
             Self::Unresolvable => "unresolvable",
             Self::EveryoneNotAllowed => "everyone_not_allowed",
             Self::CapExceeded => "cap_exceeded",
+            Self::Approval => "approval",
             Self::NotSupported => "not_supported",
             Self::TypeNotAccepted => "type_not_accepted",
             Self::SourceNotAccepted => "source_not_accepted",

@@ -84,8 +84,10 @@ pub(super) fn fold(decided: &mut [Decided], clock_skew: Duration) {
         crate::last_resort::trap::spring("fold", &trigger.id);
     }
     for (index, one) in decided.iter_mut().enumerate() {
-        let (Decision::Terminate(plan) | Decision::Simulate(plan), Some(class)) =
-            (&mut one.decision, one.case.class)
+        let (
+            Decision::Terminate(plan) | Decision::Simulate(plan) | Decision::AwaitApproval { plan, .. },
+            Some(class),
+        ) = (&mut one.decision, one.case.class)
         else {
             continue;
         };

@@ -7,6 +7,7 @@
 //! that cannot be evaluated refuses.
 
 mod age;
+mod caps;
 mod crash;
 mod decision;
 mod explain;
@@ -33,6 +34,8 @@ use crate::{
 };
 
 pub use age::Since;
+use caps::Recent;
+pub use caps::{Wait, WindowCap};
 pub use decision::{Case, Decided, Decision, Plan, RefusalReason, Spread, Target};
 pub use explain::{Age, Asked, Explanation, Meaning, Pass, Timeliness, Trace, Whom, explain};
 use expression::BoundEvent;
@@ -40,7 +43,7 @@ pub use expression::Reading;
 pub use found::{Found, Wanted, wanted};
 use found::{Resolved, Unresolved};
 pub use guards::{Guard, Protected};
-pub use rules::{Answer, ClusterLabels, Rule, RuleError, RuleFault, RuleSpec, Selector};
+pub use rules::{Answer, ApprovalSpec, ClusterLabels, Rule, RuleError, RuleFault, RuleSpec, Selector};
 pub use target::{Listed, TargetSpec};
 
 /// The numbers that bound what one event may do.
@@ -52,6 +55,10 @@ pub struct Limits {
     pub clock_skew: Duration,
     /// How old an event may be, by class.
     pub max_event_age: BTreeMap<Class, Duration>,
+    /// Most people in a while.
+    pub window_cap: Option<WindowCap>,
+    /// How a case waits that goes over a cap; `None` where nothing can wait for a person.
+    pub over_cap: Option<Wait>,
 }
 
 /// What the operator has laid down.
@@ -83,20 +90,27 @@ pub struct Context {
     pub accepted: HashMap<CaseId, Origin>,
     /// What the clusters said about targets that are no names; see [`wanted`].
     pub found: Found,
+    /// Who was cut within the window of [`Limits::window_cap`].
+    pub recent: Arc<HashSet<Principal>>,
 }
 
 /// Decides a batch, in its order. A record that crashes this is poison, and the others are decided
 /// without it.
 pub fn decide(policy: &Policy, batch: Vec<Decoded>, context: &Context) -> Vec<Decided> {
     let mut heard = HashMap::new();
+    let mut recent = Recent::of(context);
     let records: Vec<_> = batch.iter().map(|decoded| decoded.record.clone()).collect();
     let mut decided: Vec<Decided> = batch
         .into_iter()
         .map(|decoded| {
-            let one = crash::blame(decoded, |decoded| decide_one(policy, decoded, context, &heard));
+            let one = crash::blame(decoded, |decoded| decide_one(policy, decoded, context, &heard, &recent));
+            recent.add(&one, &policy.limits);
             if matches!(
                 one.decision,
-                Decision::Terminate(_) | Decision::Simulate(_) | Decision::Release { .. }
+                Decision::Terminate(_)
+                    | Decision::Simulate(_)
+                    | Decision::AwaitApproval { .. }
+                    | Decision::Release { .. }
             ) {
                 heard.entry(one.case.id).or_insert_with(|| one.case.origin.clone());
             }
@@ -112,6 +126,7 @@ fn decide_one(
     decoded: Decoded,
     context: &Context,
     heard: &HashMap<CaseId, Origin>,
+    recent: &Recent,
 ) -> Decided {
     let Decoded { record, received_at, maybe_rerun, redriven, content } = decoded;
     let origin = record.origin.clone();
@@ -141,7 +156,7 @@ fn decide_one(
     let decision = match (poison, case.trigger.take()) {
         (Some(poison), _) => Decision::Undecodable(poison),
         (None, Some(trigger)) => {
-            let decision = decide_trigger(policy, &trigger, &mut case, context, heard);
+            let decision = decide_trigger(policy, &trigger, &mut case, context, heard, recent);
             case.trigger = Some(trigger);
             decision
         }
@@ -156,6 +171,7 @@ fn decide_trigger(
     case: &mut Case,
     context: &Context,
     heard: &HashMap<CaseId, Origin>,
+    recent: &Recent,
 ) -> Decision {
     #[cfg(test)]
     crate::last_resort::trap::spring("decide", &trigger.id);
@@ -211,14 +227,13 @@ fn decide_trigger(
         Err(Unresolved { reason, detail }) => return refuse(reason, detail),
     };
     case.remarks = remarks;
-    let named = target.principals();
     // On no cluster are there more than there are in all.
-    let cap = policy.limits.max_principals;
-    if named.len() > cap {
-        return refuse(
-            RefusalReason::CapExceeded,
-            format!("{} principals are named, limits.max_principals is {cap}", named.len()),
-        );
+    let named = target.principals();
+    let limits = &policy.limits;
+    // What is only looked at waits for nobody.
+    let can_wait = limits.over_cap.is_some() && !case.dry_run;
+    if let Some(refused) = caps::too_many(named.len(), limits, can_wait) {
+        return refused;
     }
     match guards::apply(named, &clusters, &policy.protected, &context.own_accounts) {
         Err(guards::Unknown(cluster)) => refuse(
@@ -231,12 +246,19 @@ fn decide_trigger(
             let plan = plan.only(|principal| !kept.contains(principal));
             let count = spared.len();
             case.spared = spared;
-            match plan {
-                None => {
-                    refuse(RefusalReason::Guard, format!("{count} of {count} named principals are protected"))
-                }
-                Some(plan) if case.dry_run => Decision::Simulate(plan),
-                Some(plan) => Decision::Terminate(plan),
+            let Some(plan) = plan else {
+                return refuse(
+                    RefusalReason::Guard,
+                    format!("{count} of {count} named principals are protected"),
+                );
+            };
+            if case.dry_run {
+                return Decision::Simulate(plan);
+            }
+            match caps::wants_approval(named.len(), &plan, rule, &event, limits, recent) {
+                Err(refused) => refused,
+                Ok(Some(wanted)) => wanted.decide(plan, context.now),
+                Ok(None) => Decision::Terminate(plan),
             }
         }
     }
@@ -246,9 +268,12 @@ fn decide_trigger(
 fn answered_before_any_rule(policy: &Policy, body: &Body) -> Option<Decision> {
     match body {
         Body::Reinstated { .. } => Some(Decision::Release { cancels: Vec::new() }),
-        Body::Approved { .. } | Body::Denied { .. } => {
-            Some(not_supported("approvals: no case waits for one"))
+        Body::Approved { .. } | Body::Denied { .. } if policy.limits.over_cap.is_some() => {
+            Some(Decision::Acknowledge)
         }
+        Body::Approved { .. } | Body::Denied { .. } => Some(not_supported(
+            "approvals where nothing can wait for one (kafka.state, kafka.commands, `run`)",
+        )),
         Body::EveryoneRequested { .. } if !policy.allow_everyone => {
             Some(refuse(RefusalReason::EveryoneNotAllowed, "`allow_everyone` is not set"))
         }

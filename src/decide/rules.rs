@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use globset::{Glob, GlobMatcher};
 
 use super::{
+    caps::Wait,
     expression::{BoundEvent, Expression, Failed, Reading},
     target::{Aim, Compiled, TargetSpec},
 };
@@ -33,6 +34,17 @@ pub struct RuleSpec {
     pub clusters: Option<Vec<Selector>>,
     /// Only pretend.
     pub dry_run: bool,
+    /// When a person is asked first.
+    pub approval: Option<ApprovalSpec>,
+}
+
+/// When a rule's cases wait for a person.
+#[derive(Clone, Debug)]
+pub struct ApprovalSpec {
+    /// A CEL condition over `event`; always true where it is not there.
+    pub when: Option<String>,
+    /// How long, and what then.
+    pub wait: Wait,
 }
 
 /// Picks clusters.
@@ -76,6 +88,7 @@ pub struct Rule {
     on: Vec<GlobMatcher>,
     when: Option<Expression>,
     target: Compiled,
+    approval: Option<(Option<Expression>, Wait)>,
 }
 
 /// A rule failed on an event. The search stops there: another rule must not step in for one that
@@ -85,6 +98,14 @@ pub enum RuleError {
     /// The condition failed.
     #[error("rule `{rule}`: `when`: {why}")]
     Condition {
+        /// Which rule.
+        rule: Arc<str>,
+        /// What went wrong, without any value of the event.
+        why: String,
+    },
+    /// The condition of its approval failed.
+    #[error("rule `{rule}`: `approval.when`: {why}")]
+    Approval {
         /// Which rule.
         rule: Arc<str>,
         /// What went wrong, without any value of the event.
@@ -104,7 +125,7 @@ impl RuleError {
     /// What went wrong, without any value of the event.
     pub fn why(&self) -> &str {
         match self {
-            Self::Condition { why, .. } | Self::Target { why, .. } => why,
+            Self::Condition { why, .. } | Self::Approval { why, .. } | Self::Target { why, .. } => why,
         }
     }
 }
@@ -148,22 +169,16 @@ impl Rule {
         let on: Vec<_> = spec.on.iter().map(Glob::compile_matcher).collect();
         let examples = examples(&spec.on, &on);
 
-        let when = spec.when.and_then(|source| match Expression::compile(&source) {
-            Ok(expression) => {
-                for example in &examples {
-                    if let Err(failed @ (Failed::Type { .. } | Failed::Evaluation(_))) =
-                        expression.is_true(&example.bound)
-                    {
-                        fault("when", format!("{failed} (tried on an example of {})", example.kind));
-                        break;
-                    }
-                }
-                Some(expression)
-            }
-            Err(invalid) => {
-                fault("when", invalid.to_string());
+        let mut condition = |key, source: String| match condition(&source, &examples) {
+            Ok(expression) => Some(expression),
+            Err(message) => {
+                fault(key, message);
                 None
             }
+        };
+        let when = spec.when.and_then(|source| condition("when", source));
+        let approval = spec.approval.map(|ApprovalSpec { when, wait }| {
+            (when.and_then(|source| condition("approval.when", source)), wait)
         });
         let try_on = |attempt: &dyn Fn(&BoundEvent) -> Result<(), Failed>| {
             let failed = examples.iter().find_map(|example| match attempt(&example.bound) {
@@ -203,6 +218,7 @@ impl Rule {
                 on,
                 when,
                 target,
+                approval,
             }),
             Some(_) | None => Err(faults),
         }
@@ -240,6 +256,7 @@ impl Rule {
                 target,
                 clusters: None,
                 dry_run: false,
+                approval: None,
             })
         })
         .collect()
@@ -259,6 +276,15 @@ impl Rule {
             Err(failed) => {
                 Answer::Failed(RuleError::Condition { rule: self.name.clone(), why: failed.to_string() })
             }
+        }
+    }
+
+    /// How long a person has to say yes before this event is acted on, where one is to be asked.
+    pub(super) fn wants_approval(&self, event: &BoundEvent) -> Result<Option<Wait>, RuleError> {
+        let Some((when, wait)) = &self.approval else { return Ok(None) };
+        match when.as_ref().map_or(Ok(true), |when| when.is_true(event)) {
+            Ok(wanted) => Ok(wanted.then_some(*wait)),
+            Err(failed) => Err(RuleError::Approval { rule: self.name.clone(), why: failed.to_string() }),
         }
     }
 
@@ -311,6 +337,19 @@ impl Rule {
     pub(super) fn aim(&self, event: &BoundEvent) -> Result<Aim, RuleError> {
         self.target.aim(event).map_err(|why| RuleError::Target { rule: self.name.clone(), why })
     }
+}
+
+/// A condition that is a boolean on every example.
+fn condition(source: &str, examples: &[Example]) -> Result<Expression, String> {
+    let expression = Expression::compile(source).map_err(|invalid| invalid.to_string())?;
+    for example in examples {
+        if let Err(failed @ (Failed::Type { .. } | Failed::Evaluation(_))) =
+            expression.is_true(&example.bound)
+        {
+            return Err(format!("{failed} (tried on an example of {})", example.kind));
+        }
+    }
+    Ok(expression)
 }
 
 fn select(selectors: Option<&[Selector]>, clusters: &[ClusterLabels]) -> Result<Vec<Arc<str>>, String> {
@@ -380,6 +419,7 @@ mod tests {
             target: TargetSpec::expression(target),
             clusters: None,
             dry_run: false,
+            approval: None,
         }
     }
 

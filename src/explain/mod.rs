@@ -79,12 +79,18 @@ impl Desk {
         let decoded = records.into_iter().map(|record| decode(record, now, false)).collect();
         let own = self.own_accounts.iter();
         let own_accounts = own.map(|(name, own)| (name.clone(), own.iter().cloned().collect())).collect();
-        let context = Context { now, own_accounts, accepted: HashMap::new(), found: Found::default() };
+        let context = Context {
+            now,
+            own_accounts,
+            accepted: HashMap::new(),
+            found: Found::default(),
+            recent: Arc::default(),
+        };
         decide::explain(&self.policy, decoded, &context)
     }
 }
 
-/// The plan of a decision that has one.
+/// The plan of a decision that is carried out at once.
 pub fn plan(decision: &Decision) -> Option<&Plan> {
     match decision {
         Decision::Terminate(plan) | Decision::Simulate(plan) => Some(plan),
@@ -124,6 +130,7 @@ pub fn reason(decision: &Decision) -> Option<&'static str> {
     match decision {
         Decision::Refuse { reason, .. } => Some(reason.word()),
         Decision::Undecodable(poison) => Some(poison.reason.name()),
+        Decision::AwaitApproval { reason, .. } => Some(reason.word()),
         Decision::Terminate(_)
         | Decision::Simulate(_)
         | Decision::Expired { .. }
@@ -131,7 +138,6 @@ pub fn reason(decision: &Decision) -> Option<&'static str> {
         | Decision::Superseded { .. }
         | Decision::NoRule
         | Decision::Defer { .. }
-        | Decision::AwaitApproval { .. }
         | Decision::Release { .. }
         | Decision::Acknowledge => None,
     }
@@ -145,7 +151,9 @@ pub fn detail(decision: &Decision) -> Option<String> {
         Decision::Duplicate { first } => Some(format!("first seen at {first}")),
         Decision::Superseded { by } => Some(format!("taken back by case {by}")),
         Decision::Defer { due } => Some(format!("due at {due}")),
-        Decision::AwaitApproval { expires } => Some(format!("expires at {expires}")),
+        Decision::AwaitApproval { expires, on_expiry, detail, .. } => {
+            Some(crate::report::waiting(detail, *expires, *on_expiry))
+        }
         Decision::Release { cancels } if !cancels.is_empty() => {
             let cases: Vec<_> = cancels.iter().map(ToString::to_string).collect();
             Some(format!("takes back {}", cases.join(", ")))

@@ -79,6 +79,9 @@ impl Book {
                 self.entries.contains_key(&cancel.case_id).then_some(cancel.case_id).into_iter().collect()
             }
             Command::Reinstated(reinstated) => self.naming(&reinstated.principals),
+            Command::Approve(ruling) | Command::Deny(ruling) => {
+                self.entries.contains_key(&ruling.case_id).then_some(ruling.case_id).into_iter().collect()
+            }
         };
         self.tell_each(cases, &Input::Heard, context)
     }
@@ -123,7 +126,11 @@ impl Book {
     /// A cluster is heard of again: jobs with something left there are due at once.
     pub fn wake(&mut self, cluster: &str, context: &Context<'_>) -> Result<(), Illegal> {
         let waits = |entry: &&Entry| match entry.current() {
-            Current::Job(job) => job.work.0.iter().any(|work| &*work.name == cluster && !work.is_done()),
+            // What waits for a person does not wait for a server.
+            Current::Job(job) => {
+                job.parked().is_none()
+                    && job.work.0.iter().any(|work| &*work.name == cluster && !work.is_done())
+            }
             Current::Blocked(_) | Current::Ended(_) | Current::Nothing => false,
         };
         let cases: Vec<CaseId> = self.entries.values().filter(waits).map(|entry| entry.case).collect();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::{
     Unreadable,
     key::MAX_REDRIVES,
-    wire::{MAX_RECORD, Tag, TooLarge, encode, open},
+    wire::{MAX_RECORD, Opened, Tag, TooLarge, encode, open},
 };
 use crate::{
     case::{CaseId, Class},
@@ -15,14 +15,18 @@ use crate::{
     principal::Principal,
 };
 
-/// What is wanted. The commands of later parts have their names already (redate, approve, deny,
-/// release, unlock) and are refused by them.
+/// What is wanted. The commands of later parts have their names already (redate, release, unlock)
+/// and are refused by them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// End a case.
     Cancel(Cancel),
     /// Some people may work again.
     Reinstated(Reinstated),
+    /// Carry out a case that waits for it.
+    Approve(Ruling),
+    /// Do not carry it out.
+    Deny(Ruling),
 }
 
 /// Ends a case whatever the clocks say: whoever writes it has named the case and the run.
@@ -35,6 +39,23 @@ pub struct Cancel {
     /// case wanted it to run.
     pub n: u32,
     /// When it was wanted.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Somebody's word on a case that waits for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ruling {
+    /// Which case.
+    pub case_id: CaseId,
+    /// The run that is meant. `null` where whoever said it does not count runs: the one that waits,
+    /// if it was decided before.
+    pub n: Option<u32>,
+    /// When it was said.
     pub at: Timestamp,
     /// By whom.
     pub by: Option<String>,
@@ -64,7 +85,7 @@ pub struct Reinstated {
 const MAX_RELEASES: usize = 5_000;
 
 /// Commands that later parts will bring.
-pub const NOT_BUILT: [&str; 5] = ["redate", "approve", "deny", "release", "unlock"];
+pub const NOT_BUILT: [&str; 3] = ["redate", "release", "unlock"];
 
 impl Command {
     /// When it was wanted.
@@ -72,6 +93,7 @@ impl Command {
         match self {
             Self::Cancel(cancel) => cancel.at,
             Self::Reinstated(reinstated) => reinstated.at,
+            Self::Approve(ruling) | Self::Deny(ruling) => ruling.at,
         }
     }
 
@@ -80,6 +102,7 @@ impl Command {
         match self {
             Self::Cancel(cancel) => cancel.case_id,
             Self::Reinstated(reinstated) => reinstated.case_id,
+            Self::Approve(ruling) | Self::Deny(ruling) => ruling.case_id,
         }
     }
 
@@ -88,6 +111,8 @@ impl Command {
         let bytes = match self {
             Self::Cancel(cancel) => encode(Tag::Command("cancel"), cancel),
             Self::Reinstated(reinstated) => encode(Tag::Command("reinstated"), reinstated),
+            Self::Approve(ruling) => encode(Tag::Command("approve"), ruling),
+            Self::Deny(ruling) => encode(Tag::Command("deny"), ruling),
         };
         if bytes.len() <= MAX_RECORD { Ok(bytes) } else { Err(TooLarge { bytes: bytes.len() }) }
     }
@@ -110,8 +135,20 @@ impl Command {
                     false => Ok(Self::Reinstated(reinstated)),
                 }
             }
+            "approve" => Ruling::read(opened).map(Self::Approve),
+            "deny" => Ruling::read(opened).map(Self::Deny),
             later if NOT_BUILT.contains(&later) => Err(Unreadable::NotBuilt { what: later.to_owned() }),
             _ => Err(Unreadable::invalid("an unknown `command`")),
+        }
+    }
+}
+
+impl Ruling {
+    fn read(opened: Opened) -> Result<Self, Unreadable> {
+        let ruling: Self = opened.read()?;
+        match ruling.n.is_none_or(|n| n <= MAX_REDRIVES) {
+            true => Ok(ruling),
+            false => Err(Unreadable::invalid("`n` is larger than anybody redrives")),
         }
     }
 }

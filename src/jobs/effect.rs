@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Cancel, Generation, Job, Key, State, Turn, Unreadable};
+use super::{Cancel, Generation, Job, Key, Ruling, State, Turn, Unreadable};
 use crate::{
     case::CaseId,
     principal::Principal,
@@ -102,7 +102,7 @@ pub struct Said {
 /// How a case goes on, or ends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Saying {
-    /// There will be another attempt.
+    /// There will be another attempt; or, of a job that waits for a person, it still waits.
     Deferred {
         /// When.
         due: Timestamp,
@@ -124,6 +124,10 @@ pub enum Ended {
     Cancelled(Arc<Cancel>),
     /// Everybody who was to be cut was reinstated, by these cases.
     Reinstated(Vec<(Principal, CaseId)>),
+    /// It waited for a person, who said no.
+    Denied(Arc<Ruling>),
+    /// It waited for a person, and nobody came.
+    Expired,
 }
 
 impl Said {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::{Cancel, Job, Reinstated};
+use super::{Cancel, Job, Reinstated, Ruling};
 use crate::{case::CaseId, decode::Release, ingest::Origin, principal::Principal};
 
 /// What the commands that were heard want of a job.
@@ -17,6 +17,10 @@ pub enum Verdict {
         /// Who, and by which case.
         back: Vec<(Principal, CaseId)>,
     },
+    /// It waits for a person, who says yes.
+    Approve(Arc<Ruling>),
+    /// It waits for a person, who says no.
+    Deny(Arc<Ruling>),
 }
 
 /// Whether `reinstated` takes `principal` out of `job`: it has to name them, to release the job's
@@ -29,6 +33,15 @@ pub fn takes_back(reinstated: &Reinstated, principal: &Principal, job: &Job, ske
         Release::Case(case) => *case == job.case_id,
     });
     releases && reinstated.principals.contains(principal) && is_later(reinstated, job, skew)
+}
+
+/// Whether `ruling` is about `job` as it waits. One that was said before the run was decided, clock
+/// skew allowed for, was about something else: nobody approves what nobody has seen.
+pub fn rules_on(ruling: &Ruling, job: &Job, skew: SignedDuration) -> bool {
+    job.parked().is_some()
+        && ruling.case_id == job.case_id
+        && ruling.n.is_none_or(|n| n == job.n)
+        && job.facts.decided_at.duration_since(ruling.at) <= skew
 }
 
 fn is_later(reinstated: &Reinstated, job: &Job, skew: SignedDuration) -> bool {

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Cancel, Command, Job, Reinstated, Unreadable, Verdict, takes_back};
+use super::{Cancel, Command, Job, Reinstated, Ruling, Unreadable, Verdict, rules_on, takes_back};
 use crate::{case::CaseId, principal::Principal};
 
 /// Most commands that are kept: about 200 MB of reinstatements of one person each. Beyond it the
@@ -21,6 +21,8 @@ const MAX_KEPT: usize = 500_000;
 pub struct Heard {
     read_to: BTreeMap<i32, i64>,
     cancels: HashMap<CaseId, Vec<Arc<Cancel>>>,
+    /// Approvals and denials of a case, in the order of their topic.
+    rulings: HashMap<CaseId, Vec<Arc<Said>>>,
     reinstated: HashMap<Principal, Vec<Arc<Reinstated>>>,
     /// In the order in which the broker has appended them.
     order: BTreeMap<(Timestamp, u64), Arc<Command>>,
@@ -42,6 +44,7 @@ impl Heard {
         Self {
             read_to: BTreeMap::new(),
             cancels: HashMap::new(),
+            rulings: HashMap::new(),
             reinstated: HashMap::new(),
             order: BTreeMap::new(),
             taken: 0,
@@ -96,6 +99,8 @@ impl Heard {
                     self.reinstated.entry(principal.clone()).or_default().push(reinstated.clone());
                 }
             }
+            Command::Approve(ruling) => self.keep_ruling(Said::Yes(Arc::new(ruling.clone()))),
+            Command::Deny(ruling) => self.keep_ruling(Said::No(Arc::new(ruling.clone()))),
         }
         let command = Arc::new(command);
         self.order.insert((appended_at, self.taken), command.clone());
@@ -107,6 +112,10 @@ impl Heard {
             self.lacks_before(oldest.at());
         }
         command
+    }
+
+    fn keep_ruling(&mut self, said: Said) {
+        self.rulings.entry(said.ruling().case_id).or_default().push(Arc::new(said));
     }
 
     /// Drops what the topic has dropped too: what was appended before `cutoff`.
@@ -124,6 +133,12 @@ impl Heard {
                 for principal in &reinstated.principals {
                     drop_one(&mut self.reinstated, principal, reinstated);
                 }
+            }
+            Command::Approve(ruling) => {
+                drop_one(&mut self.rulings, &ruling.case_id, &Said::Yes(Arc::new(ruling.clone())));
+            }
+            Command::Deny(ruling) => {
+                drop_one(&mut self.rulings, &ruling.case_id, &Said::No(Arc::new(ruling.clone())));
             }
         }
     }
@@ -156,7 +171,14 @@ impl Heard {
                 Some((principal.clone(), by.case_id))
             })
             .collect();
-        (!back.is_empty()).then_some(Verdict::Reinstate { back })
+        if !back.is_empty() {
+            return Some(Verdict::Reinstate { back });
+        }
+        let mut rulings = self.rulings.get(&job.case_id).into_iter().flatten();
+        rulings.find(|said| rules_on(said.ruling(), job, skew)).map(|said| match &**said {
+            Said::Yes(ruling) => Verdict::Approve(ruling.clone()),
+            Said::No(ruling) => Verdict::Deny(ruling.clone()),
+        })
     }
 
     /// How far each partition was read.
@@ -177,6 +199,21 @@ impl Heard {
     /// How many could not be read.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+}
+
+/// A ruling, and which.
+#[derive(Clone, Debug, PartialEq)]
+enum Said {
+    Yes(Arc<Ruling>),
+    No(Arc<Ruling>),
+}
+
+impl Said {
+    fn ruling(&self) -> &Ruling {
+        match self {
+            Self::Yes(ruling) | Self::No(ruling) => ruling,
+        }
     }
 }
 

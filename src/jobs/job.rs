@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Key, Named, Unreadable, Work,
+    Approval, Key, Named, Unreadable, Work,
     key::MAX_REDRIVES,
     wire::{MAX_RECORD, Opened, Tag, TooLarge, encode, open},
 };
@@ -70,10 +70,12 @@ pub struct Facts {
 pub enum Kind {
     /// A kill that outlived its inline budget.
     Deferred,
+    /// A kill that nobody has begun: it waits for a person.
+    Approval,
 }
 
 /// The kinds that later parts will bring.
-const NOT_BUILT: [&str; 4] = ["hold", "lock", "dated", "approval"];
+const NOT_BUILT: [&str; 3] = ["hold", "lock", "dated"];
 
 /// A job: as it is created, and as it stands after each step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,7 +91,7 @@ pub struct Job {
     pub kind: Kind,
     /// The partition of the state topic in which it lives.
     pub partition: i32,
-    /// When the next attempt is due.
+    /// When the next attempt is due; of one that waits for a person, when the wait expires.
     pub due: Timestamp,
     /// How many attempts there were, the trigger's own included.
     pub attempts: u32,
@@ -101,6 +103,9 @@ pub struct Job {
     pub principals: Named,
     /// What is left to do.
     pub work: Work,
+    /// Where it waits, or has waited, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 impl Job {
@@ -178,6 +183,7 @@ impl Job {
         }
         let job: Self = opened.read_exactly()?;
         numbers_have_a_next(job.n, job.seq)?;
+        job.waits_as_it_says()?;
         match job.work.can_be() {
             true => Ok(job),
             false => Err(Unreadable::invalid("it hunts a thing that cannot be")),
@@ -197,7 +203,7 @@ pub(super) fn numbers_have_a_next(n: u32, seq: u32) -> Result<(), Unreadable> {
 /// else differ in this too.
 impl Hash for Job {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.case_id, self.n, self.seq, self.attempts, self.due, self.give_up_at).hash(state);
+        (self.case_id, self.n, self.seq, self.kind, self.attempts, self.due, self.give_up_at).hash(state);
         self.principals.targets().len().hash(state);
         for cluster in &self.work.0 {
             cluster.complete.hash(state);

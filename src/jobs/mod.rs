@@ -28,6 +28,10 @@
 //!    asked whenever a job is looked at: the order of command and creation makes no difference.
 //!    A cancellation names the case and the highest `n` that it ends; a reinstatement counts by
 //!    event time, and within the clock skew the kill wins ([`takes_back`]).
+//!    An approval or a denial concerns a job only while it waits, and only if it was said after the
+//!    run was decided ([`rules_on`]); which of them came first is the order of their topic, since
+//!    both have the case for a key. Expiry reads the commands before it is believed, as an attempt
+//!    does.
 //! 5. **A partition is loaded whole before it is run**: with the high watermark taken once the new
 //!    generation is known, up to that watermark, and not before the last stable offset has reached
 //!    it ([`Load::finish`] refuses to begin otherwise); one's own transaction is finished or aborted
@@ -67,6 +71,7 @@
 //! left to do is [`Work`]. [`transition`] has one case's whole life as one function; [`Book`] has
 //! the cases of a partition, [`Load`] fills it.
 
+mod approval;
 mod book;
 mod bounds;
 mod command;
@@ -91,14 +96,15 @@ pub mod transition;
 mod wire;
 mod work;
 
+pub use approval::{Approval, Given};
 pub use book::Book;
 pub use bounds::Bounds;
-pub use command::{Cancel, Command, Reinstated};
+pub use command::{Cancel, Command, Reinstated, Ruling};
 pub use delays::Delays;
 pub use effect::{Attempt, Effect, Ended, Notice, Said, Saying, Step, Write};
 pub use entry::{Entry, Owner, Phase};
 pub use filing::{Filing, NotFiled};
-pub use fold::{Verdict, takes_back};
+pub use fold::{Verdict, rules_on, takes_back};
 pub use heard::Heard;
 pub use input::{Answer, Attempted, Context, Generation, Illegal, Input, Turn};
 pub use job::{Facts, Job, Kind};

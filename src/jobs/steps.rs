@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Context, Done, Ended, Entry, Generation, Job, Key, Owner, Said, Saying, State, Step, Write,
+    Context, Done, Ended, Entry, Generation, Given, Job, Key, Owner, Said, Saying, State, Step, Write,
     key::MAX_REDRIVES,
 };
-use crate::{case::CaseId, principal::Principal, terminate::PrincipalReport};
+use crate::{case::CaseId, principal::Principal, report::Cumulative, terminate::PrincipalReport};
 
 /// What every transaction of a case takes along.
 #[derive(Clone, Copy)]
@@ -34,12 +34,15 @@ impl Fence<'_> {
     /// The next outcome of `job`; its number is one more than the last, and no record is read whose
     /// number has no next.
     fn say(&self, job: &Job, saying: Saying, principals: Vec<PrincipalReport>) -> Box<Said> {
+        // Clusters that were given up unasked have to be named.
+        let nothing_was_asked = job.is_untried()
+            && !matches!(saying, Saying::Final(Ended::GaveUp | Ended::TooLarge | Ended::Done));
         Box::new(Said {
             seq: job.seq.saturating_add(1),
             saying,
-            clusters: job.work.reports(),
+            clusters: if nothing_was_asked { Vec::new() } else { job.work.reports() },
             principals,
-            cumulative: job.work.cumulative(),
+            cumulative: if nothing_was_asked { Cumulative::default() } else { job.work.cumulative() },
             maybe_rerun: self.entry.fresh,
             job: Arc::new(job.clone()),
         })
@@ -59,6 +62,11 @@ pub(super) fn defer(fence: &Fence<'_>, job: &Job) -> Step {
     }
 }
 
+/// The wait of a job is over, and the kill begins.
+pub(super) fn release(fence: &Fence<'_>, job: &Job, given: Given) -> Step {
+    defer(fence, &job.released(given, fence.context.now))
+}
+
 /// Some may work again; if nobody is left to be cut, that is the end.
 pub(super) fn reinstate(fence: &Fence<'_>, job: &Job, back: Vec<(Principal, CaseId)>) -> Step {
     let who: Vec<Principal> = back.iter().map(|(principal, _)| principal.clone()).collect();
@@ -75,9 +83,12 @@ pub(super) fn end(fence: &Fence<'_>, job: &Job, ended: Ended) -> Step {
             let who: Vec<Principal> = back.iter().map(|(principal, _)| principal.clone()).collect();
             job.principals.listed_without(&who)
         }
-        Ended::Done | Ended::GaveUp | Ended::TooLarge | Ended::Cancelled(_) => {
-            job.principals.everybody().to_vec()
-        }
+        Ended::Done
+        | Ended::GaveUp
+        | Ended::TooLarge
+        | Ended::Cancelled(_)
+        | Ended::Denied(_)
+        | Ended::Expired => job.principals.everybody().to_vec(),
     };
     let said = fence.say(job, Saying::Final(ended), principals);
     let now = fence.context.now;

@@ -71,6 +71,24 @@ impl Work {
         Self(clusters.collect())
     }
 
+    /// Of a case of which nothing was tried: on these clusters everything is left, whoever their
+    /// members are.
+    pub fn untried(clusters: impl IntoIterator<Item = Arc<str>>, now: Timestamp) -> Self {
+        let untried = |name| ClusterWork {
+            name,
+            complete: false,
+            asked_at: now,
+            nodes: Vec::new(),
+            errors: Vec::new(),
+        };
+        Self(clusters.into_iter().map(untried).collect())
+    }
+
+    /// As if it had first been tried now.
+    pub(super) fn asked_at(&self, now: Timestamp) -> Self {
+        Self(self.0.iter().map(|cluster| ClusterWork { asked_at: now, ..cluster.clone() }).collect())
+    }
+
     /// What an attempt at this case's work hunts, on the clusters where something is left.
     pub fn hunt(&self, case: CaseId, attempt: Uuid, principals: Principals) -> Hunt {
         let left = self.0.iter().filter(|cluster| !cluster.is_done());

@@ -15,10 +15,11 @@ use jiff::Timestamp;
 use super::{Alert, OutcomeData, StateRecord, Status, TriggerRef};
 use crate::{
     canary,
+    case::OnExpiry,
     decide::{Case, Decision},
     decode::Body,
-    jobs::{Delays, Facts, Job, Kind, MAX_REDRIVES, Named, TooLarge, Work},
-    terminate::Terminated,
+    jobs::{Approval, Delays, Facts, Job, Kind, MAX_REDRIVES, Named, TooLarge, Work},
+    terminate::{PrincipalReport, Terminated, named},
 };
 
 /// How unfinished work is handed on.
@@ -58,10 +59,17 @@ impl Deferring {
         now: Timestamp,
     ) -> Result<Option<(Job, StateRecord)>, NotDeferred> {
         let Terminated { decided, termination } = terminated;
+        let case = &decided.case;
+        if let Decision::AwaitApproval { expires, on_expiry, plan, reason, detail } = &decided.decision {
+            let work = Work::untried(plan.clusters.iter().cloned(), now);
+            // What it is let go with can be tried for as long as any other.
+            let job = self.job(case, work, named(plan, case), *expires)?;
+            let approval = Some(Approval::wanted(*reason, detail, *on_expiry));
+            return record(case, Job { kind: Kind::Approval, approval, ..job }).map(Some);
+        }
         let (Decision::Terminate(_), Some(termination)) = (&decided.decision, termination) else {
             return Ok(None);
         };
-        let case = &decided.case;
         // The canary cuts nobody, and a new one follows: what one of them left is nobody's work.
         if self.give_up_after.is_zero() || case.rule.as_deref() == Some(canary::RULE) {
             return Ok(None);
@@ -70,40 +78,73 @@ impl Deferring {
         if work.is_done() {
             return Ok(None);
         }
+        let job = self.job(case, work, termination.principals.clone(), now)?;
+        let due = later(now, self.delays.after(1, case.id.dice())).min(job.give_up_at);
+        record(case, Job { due, attempts: 1, ..job }).map(Some)
+    }
+
+    /// Of which nothing was tried, and which may be from `from` on.
+    fn job(
+        &self,
+        case: &Case,
+        work: Work,
+        principals: Vec<PrincipalReport>,
+        from: Timestamp,
+    ) -> Result<Job, NotDeferred> {
         if case.redriven > MAX_REDRIVES {
             return Err(NotDeferred::Redriven(case.redriven));
         }
         let partition =
             case.id.home(self.partitions.load(Ordering::Relaxed)).ok_or(NotDeferred::PartitionsUnknown)?;
-        let principals = Named::new(termination.principals.clone()).map_err(|_| NotDeferred::NobodyNamed)?;
-        let facts = facts(case).ok_or(NotDeferred::NobodyNamed)?;
-        let give_up_at = later(now, self.give_up_after);
-        let job = Job {
+        Ok(Job {
             case_id: case.id,
             n: case.redriven,
             seq: 1,
             kind: Kind::Deferred,
             partition,
-            due: later(now, self.delays.after(1, case.id.dice())).min(give_up_at),
-            attempts: 1,
-            give_up_at,
-            facts: Arc::new(facts),
-            principals,
+            due: from,
+            attempts: 0,
+            give_up_at: later(from, self.give_up_after),
+            facts: Arc::new(facts(case).ok_or(NotDeferred::NobodyNamed)?),
+            principals: Named::new(principals).map_err(|_| NotDeferred::NobodyNamed)?,
             work,
-        };
-        let value = job.creation().map_err(NotDeferred::TooLarge)?;
-        let record = StateRecord {
-            partition,
-            key: job.creation_key(),
-            value: Some(value),
-            origin: case.origin.clone(),
-        };
-        Ok(Some((job, record)))
+            approval: None,
+        })
     }
+}
+
+fn record(case: &Case, job: Job) -> Result<(Job, StateRecord), NotDeferred> {
+    let value = job.creation().map_err(NotDeferred::TooLarge)?;
+    let record = StateRecord {
+        partition: job.partition,
+        key: job.creation_key(),
+        value: Some(value),
+        origin: case.origin.clone(),
+    };
+    Ok((job, record))
+}
+
+/// The outcome of a case that cannot wait as it should: nobody is cut.
+pub(super) fn refuse(data: &mut OutcomeData, why: &str) {
+    data.status = Status::Refused;
+    data.r#final = true;
+    data.alert = Alert::Error;
+    data.detail = Some(match data.detail.take() {
+        Some(detail) => format!("it cannot wait: {why}; {detail}"),
+        None => why.to_owned(),
+    });
+}
+
+/// What is said of a case that waits for a person.
+pub fn waiting(detail: &str, expires: Timestamp, on_expiry: OnExpiry) -> String {
+    format!("{detail}; waits for approval until {expires:.0}, and is {} then", on_expiry.says())
 }
 
 /// The outcome of a case that this job goes on with. Its reason stays: what stood in the way.
 pub(super) fn mark(data: &mut OutcomeData, job: &Job) {
+    if job.parked().is_some() {
+        return;
+    }
     data.status = Status::Deferred;
     data.r#final = false;
     data.alert = Alert::Warning;

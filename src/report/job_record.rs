@@ -7,7 +7,7 @@ use crate::{
     decide::{Decided, Decision},
     decode::Body,
     ingest::Origin,
-    jobs::{Command, Key, Reinstated, TooLarge},
+    jobs::{Command, Key, Reinstated, Ruling, TooLarge},
 };
 
 /// A record for the state topic.
@@ -58,9 +58,34 @@ impl CommandRecord {
     }
 }
 
-/// What a reinstatement tells those who run jobs: what it takes back may be anywhere. Nothing for
-/// everything else that was decided.
-pub(super) fn reinstated(decided: &Decided) -> Result<Vec<CommandRecord>, TooLarge> {
+/// What is told to those who run jobs: a reinstatement, an approval or a denial may be about any of
+/// them. Nothing for everything else that was decided.
+pub(super) fn commands(decided: &Decided) -> Result<Vec<CommandRecord>, TooLarge> {
+    match &decided.decision {
+        Decision::Acknowledge => ruled(decided),
+        _ => reinstated(decided),
+    }
+}
+
+fn ruled(decided: &Decided) -> Result<Vec<CommandRecord>, TooLarge> {
+    let Decided { case, .. } = decided;
+    let ruling = |waits: CaseId, approver: &str| Ruling {
+        case_id: waits,
+        n: None,
+        at: case.event_time.at,
+        by: Some(approver.to_owned()),
+        reason: None,
+    };
+    let command = match case.trigger.as_ref().map(|trigger| &trigger.body) {
+        Some(Body::Approved { case: waits, approver }) => Command::Approve(ruling(*waits, approver)),
+        Some(Body::Denied { case: waits, approver }) => Command::Deny(ruling(*waits, approver)),
+        Some(_) | None => return Ok(Vec::new()),
+    };
+    let (key, value) = (command.case_id(), command.encode()?);
+    Ok(vec![CommandRecord { key, value, origin: case.origin.clone() }])
+}
+
+fn reinstated(decided: &Decided) -> Result<Vec<CommandRecord>, TooLarge> {
     let Decided { case, decision } = decided;
     let (Decision::Release { .. }, Some(trigger)) = (decision, &case.trigger) else { return Ok(Vec::new()) };
     let Body::Reinstated { principals, releases } = &trigger.body else { return Ok(Vec::new()) };

@@ -23,12 +23,12 @@ use crate::{
     decide::{Case, Decided, Decision},
     ingest::{Claim, Partition},
     telemetry::Trace,
-    terminate::{Terminated, spared},
+    terminate::{Terminated, named, spared},
 };
 
 pub use commit::{Commit, Encoded, Form, Message};
 pub use dead_letter::DeadLetter;
-pub use deferring::Deferring;
+pub use deferring::{Deferring, waiting};
 pub use job_record::{CommandRecord, StateRecord};
 pub use letter::Letter;
 pub use outcome::{Alert, Cumulative, Hold, OUTCOME_TYPE, Outcome, OutcomeData, Status, TriggerRef};
@@ -61,6 +61,9 @@ pub fn report(
     for one in terminated {
         let mut outcome = outcome(speaker, &one, now);
         let mut beside = Vec::new();
+        if deferring.is_none() && outcome.data.status == Status::AwaitingApproval {
+            deferring::refuse(&mut outcome.data, "there are no topics for unfinished work");
+        }
         if let Some(deferring) = deferring {
             match deferring.creation(&one, now) {
                 Ok(Some((job, record))) => {
@@ -73,9 +76,12 @@ pub fn report(
                     beside.push(Message::State(record));
                 }
                 Ok(None) => {}
+                Err(not) if outcome.data.status == Status::AwaitingApproval => {
+                    deferring::refuse(&mut outcome.data, &not.to_string());
+                }
                 Err(not) => add(&mut outcome.data.detail, not.to_string()),
             }
-            match job_record::reinstated(&one.decided) {
+            match job_record::commands(&one.decided) {
                 Ok(records) => beside.extend(records.into_iter().map(Message::Command)),
                 Err(large) => {
                     outcome.data.detail = Some(format!("work that is not finished is not told: {large}"));
@@ -99,7 +105,7 @@ fn add(detail: &mut Option<String>, more: String) {
     });
 }
 
-/// The one outcome of a case that leaves nothing to do.
+/// The first outcome of a case, as if nothing were left to do after it.
 pub fn outcome(speaker: &Speaker, terminated: &Terminated, now: Timestamp) -> Outcome {
     let Terminated { decided: Decided { case, decision }, termination } = terminated;
     let Verdict { word, status, reason, mut detail, mut alert } = verdict(decision, termination.as_ref());
@@ -110,16 +116,18 @@ pub fn outcome(speaker: &Speaker, terminated: &Terminated, now: Timestamp) -> Ou
         // There is nobody to be found, and that is as it should be.
         alert = Alert::Info;
     }
-    let is_final = !matches!(decision, Decision::Duplicate { .. });
-    let id = match is_final {
-        true => case.id.outcome(1),
-        false => case.id.duplicate_outcome(&case.origin),
+    let is_duplicate = matches!(decision, Decision::Duplicate { .. });
+    let is_final = !is_duplicate && !matches!(decision, Decision::AwaitApproval { .. });
+    let id = match is_duplicate {
+        true => case.id.duplicate_outcome(&case.origin),
+        false => case.id.outcome(1),
     };
     let trigger = case.trigger.as_deref();
     let tags = trigger.map(|trigger| trigger.tags.clone()).unwrap_or_default();
-    let principals = match termination {
-        Some(termination) => termination.principals.clone(),
-        None => spared(case).collect(),
+    let principals = match (termination, decision) {
+        (Some(termination), _) => termination.principals.clone(),
+        (None, Decision::AwaitApproval { plan, .. }) => named(plan, case),
+        (None, _) => spared(case).collect(),
     };
     let cancels = match decision {
         Decision::Release { cancels } => cancels.clone(),

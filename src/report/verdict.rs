@@ -1,6 +1,6 @@
 //! How a case stands, in the words of an outcome. Pure.
 
-use super::{Alert, Cumulative, Status};
+use super::{Alert, Cumulative, Status, deferring::waiting};
 use crate::{
     decide::{Decision, RefusalReason},
     terminate::{ClusterReport, ClusterStatus, NodeStatus, Termination, tally},
@@ -8,6 +8,9 @@ use crate::{
 
 /// The decision of every case that cuts.
 pub(super) const TERMINATE: &str = "terminate";
+
+/// The decision of every case that waits for a person, until it is let go.
+pub(super) const AWAIT_APPROVAL: &str = "await_approval";
 
 /// The words of an outcome that say how a case stands.
 pub(super) struct Verdict {
@@ -60,9 +63,10 @@ pub(super) fn verdict(decision: &Decision, termination: Option<&Termination>) ->
         Decision::Defer { due } => {
             Verdict { detail: Some(format!("due at {due}")), ..say("defer", Status::Deferred, Alert::Info) }
         }
-        Decision::AwaitApproval { expires } => Verdict {
-            detail: Some(format!("expires at {expires}")),
-            ..say("await_approval", Status::AwaitingApproval, Alert::Warning)
+        Decision::AwaitApproval { expires, on_expiry, reason, detail, plan: _ } => Verdict {
+            reason: Some(reason.word().to_owned()),
+            detail: Some(waiting(detail, *expires, *on_expiry)),
+            ..say(AWAIT_APPROVAL, Status::AwaitingApproval, Alert::Warning)
         },
         Decision::Release { .. } => say("release", Status::Released, Alert::Info),
         Decision::Acknowledge => say("acknowledge", Status::Acknowledged, Alert::Info),
@@ -83,6 +87,7 @@ fn refusal_alert(reason: RefusalReason) -> Alert {
         | RefusalReason::Unresolvable
         | RefusalReason::EveryoneNotAllowed
         | RefusalReason::CapExceeded
+        | RefusalReason::Approval
         | RefusalReason::NotSupported
         | RefusalReason::TypeNotAccepted
         | RefusalReason::SourceNotAccepted => Alert::Error,

@@ -203,6 +203,12 @@ fn report_on(principal: &Principal, known: Known, near: Vec<Near>) -> PrincipalR
     }
 }
 
+/// Who was named in a case of which nobody was asked yet: whom the plan would cut, and the others.
+pub fn named(plan: &Plan, case: &Case) -> Vec<PrincipalReport> {
+    let cut = plan.target.principals().iter();
+    cut.map(|principal| report_on(principal, Known::Unknown, Vec::new())).chain(spared(case)).collect()
+}
+
 /// Who was named in a case and is left alone.
 pub fn spared(case: &Case) -> impl Iterator<Item = PrincipalReport> {
     case.spared.iter().map(|spared| PrincipalReport {

@@ -19,6 +19,8 @@ pub enum Action {
     DeliveryEnds { index: usize, committed: bool },
     /// Somebody cancels a run of the case.
     Cancel { n: u32 },
+    /// Somebody says yes or no to a case that waits.
+    Rule { yes: bool },
     /// Somebody else's transaction opens on the commands topic.
     Pin,
     /// And ends.
@@ -105,6 +107,12 @@ fn elsewhere(world: &World, all: &mut Vec<Action>) {
     }
     if left.cancels > 0 {
         all.extend((0..=u32::from(left.redrives)).map(|n| Action::Cancel { n }));
+    }
+    if left.approvals > 0 {
+        all.push(Action::Rule { yes: true });
+    }
+    if left.denials > 0 {
+        all.push(Action::Rule { yes: false });
     }
     if world.pin.is_some() {
         all.push(Action::Unpin);

@@ -34,6 +34,12 @@ pub fn apply(setting: &Setting, world: &World, action: Action) -> Result<World, 
             Arc::make_mut(&mut next.commands).command(fixture::cancel(n));
             next.cancelled = next.cancelled.max(Some(n));
         }
+        Action::Rule { yes } => {
+            let left = if yes { &mut next.left.approvals } else { &mut next.left.denials };
+            *left -= 1;
+            Arc::make_mut(&mut next.commands).command(fixture::ruling(yes));
+            next.ruled = next.ruled.or(Some(yes));
+        }
         Action::Pin => {
             next.left.pins -= 1;
             let txn = next.coordinator.begin();
@@ -112,7 +118,11 @@ impl World {
         let before = self.committed().filter(|one| one.is_final && one.n + 1 == n).map(|one| one.seq).max();
         let seq = before.unwrap_or(0) + 1;
         let key = format!("{}/create/{n}", fixture::case());
-        Arc::make_mut(&mut self.state).file(&key, Some(fixture::creation(n, seq)), Some(txn));
+        Arc::make_mut(&mut self.state).file(
+            &key,
+            Some(fixture::creation(n, seq, self.left.parked)),
+            Some(txn),
+        );
         self.outcomes.push(Published { n, seq, is_final: false, by_trigger: true, txn: Some(txn) });
         self.creators[index].txn = Some(txn);
     }

@@ -178,6 +178,9 @@ impl World {
         let (n, cancelled_before) = (trying.n, trying.cancelled_before);
         trying.killed = Some(all);
         self.left.failures -= u8::from(!all);
+        if self.left.parked && self.ruled != Some(true) {
+            return Err(format!("a kill for run {n}, to which nobody said yes"));
+        }
         if cancelled_before {
             return Err(format!("a kill for run {n}, cancelled before the attempt began: a lost cancel"));
         }

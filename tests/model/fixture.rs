@@ -4,9 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, sync::OnceLock, time::Duration};
 
 use jiff::Timestamp;
 use severance::{
-    case::{CaseId, Class},
+    case::{CaseId, Class, OnExpiry, Parked},
     ingest::Origin,
-    jobs::{Cancel, ClusterWork, Command, Delays, Facts, Job, Kind, Left, Limits, Named, NodeWork, Work},
+    jobs::{
+        Approval, Cancel, ClusterWork, Command, Delays, Facts, Job, Kind, Left, Limits, Named, NodeWork,
+        Ruling, Work,
+    },
     terminate::{Known, NodeReport, NodeStatus, PrincipalReport},
 };
 
@@ -88,7 +91,7 @@ pub fn work(left: bool) -> Work {
 }
 
 /// Every creation of one `n` says the same, so each is made once.
-pub fn creation(n: u32, seq: u32) -> Vec<u8> {
+pub fn creation(n: u32, seq: u32, parked: bool) -> Vec<u8> {
     static FACTS: OnceLock<Arc<Facts>> = OnceLock::new();
     let facts = FACTS.get_or_init(|| {
         Arc::new(Facts {
@@ -118,7 +121,7 @@ pub fn creation(n: u32, seq: u32) -> Vec<u8> {
         spared: false,
         spared_because: None,
     };
-    Job {
+    let job = Job {
         case_id: case(),
         n,
         seq,
@@ -130,9 +133,24 @@ pub fn creation(n: u32, seq: u32) -> Vec<u8> {
         facts: facts.clone(),
         principals: Named::new(vec![alice]).expect("somebody"),
         work: work(true),
-    }
-    .creation()
-    .expect("a short record")
+        approval: None,
+    };
+    let parked_job = || Job {
+        kind: Kind::Approval,
+        due: moment(1),
+        attempts: 0,
+        give_up_at: moment(2),
+        work: Work::untried(["c".into()], moment(0)),
+        approval: Some(Approval::wanted(Parked::Approval, "", OnExpiry::Refuse)),
+        ..job.clone()
+    };
+    if parked { parked_job() } else { job.clone() }.creation().expect("a short record")
+}
+
+pub fn ruling(yes: bool) -> Vec<u8> {
+    let ruling = Ruling { case_id: case(), n: None, at: moment(0), by: None, reason: None };
+    let command = if yes { Command::Approve(ruling) } else { Command::Deny(ruling) };
+    command.encode().expect("a short command")
 }
 
 pub fn cancel(n: u32) -> Vec<u8> {

@@ -58,6 +58,15 @@ fn a_redrive_goes_on_from_the_final_outcome() {
 }
 
 #[test]
+fn a_case_that_waits_is_carried_out_only_if_somebody_said_yes_and_ends_once() {
+    let waits = Budget { parked: true, clock: 2, ..Q };
+    assert_holds("approve, or expire", 1, Budget { deliveries: 2, approvals: 1, failures: 1, ..waits });
+    assert_holds("approve and deny", 1, Budget { approvals: 1, denials: 1, cancels: 1, ..waits });
+    assert_holds("approve and move", 2, Budget { approvals: 1, rebalances: 1, clock: 1, ..waits });
+    assert_holds("approve behind an open transaction", 1, Budget { approvals: 1, pins: 1, ..waits });
+}
+
+#[test]
 fn compaction_changes_nothing() {
     assert_holds("compaction", 2, Budget { deliveries: 2, compactions: 1, crashes: 1, ..Q });
 }
@@ -76,6 +85,7 @@ fn the_protocol_holds_in_the_long_form() {
         ("forgetting", Budget { deliveries: 2, clock: 2, rebalances: 1, crashes: 1, ..Q }),
         ("redrives", Budget { deliveries: 3, redrives: 1, cancels: 1, rebalances: 1, ..Q }),
         ("two cancels", Budget { deliveries: 2, cancels: 2, pins: 1, crashes: 1, failures: 1, ..Q }),
+        ("waiting", Budget { parked: true, approvals: 1, denials: 1, rebalances: 1, clock: 2, ..Q }),
         ("compaction", Budget { deliveries: 2, compactions: 1, rebalances: 2, failures: 1, ..Q }),
         (
             "everything once",

@@ -53,6 +53,12 @@ pub struct Budget {
     pub redrives: u8,
     /// Cancellations.
     pub cancels: u8,
+    /// Whether the job waits for a person, until triggers are accepted no more.
+    pub parked: bool,
+    /// Approvals.
+    pub approvals: u8,
+    /// Denials.
+    pub denials: u8,
     /// Rebalances that nothing makes necessary.
     pub rebalances: u8,
     /// Losses of contact with the broker.
@@ -87,6 +93,9 @@ impl Budget {
         deliveries: 1,
         redrives: 0,
         cancels: 0,
+        parked: false,
+        approvals: 0,
+        denials: 0,
         rebalances: 0,
         silences: 0,
         crashes: 0,

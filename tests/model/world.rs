@@ -27,6 +27,8 @@ pub struct World {
     pub creators: Vec<Creator>,
     /// The latest run that somebody has cancelled.
     pub cancelled: Option<u32>,
+    /// The first word on a case that waits: a yes or a no.
+    pub ruled: Option<bool>,
     /// A transaction of somebody else on the commands topic.
     pub pin: Option<Txn>,
     /// Transactions whose process has crashed.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     case::CaseId,
     config::{Config, JobTopics},
-    jobs::{Cancel, Job, Verdict},
+    jobs::{Cancel, Job, Ruling, Verdict},
     principal::Principal,
     unfinished::Unfinished,
 };
@@ -148,14 +148,25 @@ fn principals(job: &Job) -> String {
 
 fn below(seen: &Seen, now: Timestamp) -> String {
     let lines = match &seen.stand {
-        Stand::Open(job, wanted) => {
-            let left = left_on(job);
-            left.iter().map(left_line).chain(wanted.iter().map(|wanted| wanted_line(wanted, now))).collect()
-        }
+        Stand::Open(job, wanted) => waits_line(job)
+            .into_iter()
+            .chain(left_on(job).iter().map(left_line))
+            .chain(wanted.iter().map(|wanted| wanted_line(wanted, now)))
+            .collect(),
         Stand::Unreadable(why) => vec![why.to_string()],
         Stand::Ended(_) => Vec::new(),
     };
     lines.into_iter().map(|line| format!("    {line}\n")).collect()
+}
+
+/// What it waits for, where that is a person.
+pub fn waits_line(job: &Job) -> Option<String> {
+    let approval = job.parked()?;
+    Some(format!(
+        "waits for approval: {}; {} if nobody comes",
+        plain(&approval.detail),
+        approval.on_expiry.says()
+    ))
 }
 
 /// `orders m2:27017: unreachable: connection refused`.
@@ -178,7 +189,14 @@ pub fn wanted_line(wanted: &Verdict, now: Timestamp) -> String {
             let who = back.iter().map(|(who, _)| plain(&who.to_string())).collect::<Vec<_>>().join(", ");
             format!("reinstated: {who}")
         }
+        Verdict::Approve(ruling) => ruled("approved", ruling, now),
+        Verdict::Deny(ruling) => ruled("denied", ruling, now),
     }
+}
+
+fn ruled(word: &str, ruling: &Ruling, now: Timestamp) -> String {
+    let by = ruling.by.as_ref().map(|by| format!(" by {}", plain(by))).unwrap_or_default();
+    format!("{word}{by} {} ago", since(ruling.at, now))
 }
 
 fn summary(cases: &[Seen]) -> String {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::words::plain;
-use crate::{case::CaseId, ingest::Record};
+use crate::{case::CaseId, ingest::Record, report::Status};
 
 /// An outcome, read no further than is shown.
 #[derive(Clone, Debug)]
@@ -61,6 +61,16 @@ impl Said {
     /// Whether somebody had it ended.
     pub fn is_cancelled(&self) -> bool {
         self.seen.data.status == "cancelled"
+    }
+
+    /// Whether somebody had it refused.
+    pub fn is_denied(&self) -> bool {
+        self.seen.data.status == "refused" && self.seen.data.reason.as_deref() == Some("denied")
+    }
+
+    /// How the case stands; `None` where that is a word of another version.
+    pub fn status(&self) -> Option<Status> {
+        Status::deserialize(Value::String(self.seen.data.status.clone())).ok()
     }
 
     /// On one line.

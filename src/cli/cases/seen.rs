@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::words::word;
 use crate::{
     case::CaseId,
-    jobs::{Current, Done, Job, Unreadable, Verdict},
+    jobs::{Current, Done, Job, Ruling, Unreadable, Verdict},
     principal::Principal,
     terminate::NodeError,
     unfinished::Unfinished,
@@ -87,6 +87,11 @@ pub fn left_on(job: &Job) -> Vec<LeftOn> {
     let last = |errors: &[NodeError]| errors.last().map(|error| error.message.clone());
     let mut left = Vec::new();
     for cluster in &job.work.0 {
+        if job.is_untried() {
+            let why = Some("nobody was asked yet".to_owned());
+            left.push(LeftOn { cluster: cluster.name.clone(), node: None, status: None, why });
+            continue;
+        }
         if !cluster.complete {
             let why = last(&cluster.errors).unwrap_or_else(|| "not all of its members are known".to_owned());
             left.push(LeftOn { cluster: cluster.name.clone(), node: None, status: None, why: Some(why) });
@@ -124,6 +129,15 @@ impl Seen {
         let mut line = json!({ "case_id": self.case, "partition": self.partition });
         let more = match &self.stand {
             Stand::Open(job, wanted) => {
+                let ruling = wanted.as_ref().and_then(|wanted| match wanted {
+                    Verdict::Approve(ruling) => Some(("approve", ruling)),
+                    Verdict::Deny(ruling) => Some(("deny", ruling)),
+                    Verdict::Cancel(_) | Verdict::Reinstate { .. } => None,
+                });
+                let ruling = ruling.map(|(word, ruling)| {
+                    let Ruling { at, by, reason, .. } = &**ruling;
+                    json!({ "word": word, "at": at, "by": by, "reason": reason })
+                });
                 let (cancel, reinstated) = match wanted {
                     Some(Verdict::Cancel(cancel)) => (
                         Some(json!({ "at": cancel.at, "by": cancel.by, "reason": cancel.reason })),
@@ -135,7 +149,7 @@ impl Seen {
                             .map(|(who, by)| json!({ "user": who.user(), "db": who.db(), "by": by }));
                         (None, back.collect())
                     }
-                    None => (None, Vec::new()),
+                    Some(Verdict::Approve(_) | Verdict::Deny(_)) | None => (None, Vec::new()),
                 };
                 let principals = job.principals.targets().iter();
                 let principals: Vec<Value> =
@@ -145,6 +159,7 @@ impl Seen {
                     "class": job.facts.class, "incident": job.facts.incident, "principals": principals,
                     "left": left_on(job), "attempts": job.attempts, "opened_at": opened_at(job), "due": job.due,
                     "gives_up_at": job.give_up_at, "cancel_requested": cancel, "reinstated": reinstated,
+                    "approval": job.approval, "ruling": ruling,
                 })
             }
             Stand::Unreadable(why) => json!({ "status": "unreadable", "why": why.to_string() }),

@@ -10,7 +10,7 @@ use super::{
     Exit,
     beginning::Beginning,
     failed,
-    list::{left_line, wanted_line},
+    list::{left_line, waits_line, wanted_line},
     outcomes::Said,
     print,
     seen::{Seen, Stand, cases, left_on},
@@ -75,6 +75,7 @@ pub fn text(seen: &[Seen], said: &[Said], now: Timestamp) -> String {
         match &seen.stand {
             Stand::Open(job, wanted) => {
                 lines.push(("status", format!("open, {}", word(&job.kind))));
+                lines.extend(waits_line(job).map(|line| ("waits", line)));
                 lines.extend(wanted.iter().map(|wanted| ("wanted", wanted_line(wanted, now))));
                 lines.extend(facts(job));
                 lines.extend(work(job, now));

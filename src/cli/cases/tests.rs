@@ -116,6 +116,7 @@ fn job(id: &str, users: &[&str], opened: i64) -> Job {
             nodes: vec![node("m1:27017", false), node("m2:27017", true)],
             errors: Vec::new(),
         }]),
+        approval: None,
     }
 }
 

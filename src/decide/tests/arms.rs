@@ -225,8 +225,8 @@ fn what_a_later_version_does_is_refused_and_never_ignored() {
             ),
         ],
         [
-            "refuse NotSupported: not supported by this version: approvals: no case waits for one",
-            "refuse NotSupported: not supported by this version: approvals: no case waits for one",
+            "refuse NotSupported: not supported by this version: approvals where nothing can wait for one (kafka.state, kafka.commands, `run`)",
+            "refuse NotSupported: not supported by this version: approvals where nothing can wait for one (kafka.state, kafka.commands, `run`)",
             "refuse EveryoneNotAllowed: `allow_everyone` is not set",
             "refuse GuardError: cluster `orders` was not asked who has which role",
             "refuse NotSupported: not supported by this version: targets that are sessions",

@@ -1,6 +1,7 @@
 //! Claims about what is decided: events in, one line a decision out.
 
 mod ages;
+mod approvals;
 mod arms;
 mod crashing;
 mod explaining;
@@ -49,7 +50,13 @@ fn world() -> World {
             trust: Trust::new([topic(TOPIC), topic("u")]),
             rules: Rule::defaults().into_iter().map(compile).collect(),
             protected: Vec::new(),
-            limits: Limits { max_principals: 3, clock_skew: Duration::from_secs(30), max_event_age },
+            limits: Limits {
+                max_principals: 3,
+                clock_skew: Duration::from_secs(30),
+                max_event_age,
+                window_cap: None,
+                over_cap: None,
+            },
             dry_run: false,
             allow_everyone: false,
         },
@@ -60,6 +67,7 @@ fn world() -> World {
                 .into(),
             accepted: HashMap::new(),
             found: Found::default(),
+            recent: Arc::default(),
         },
     }
 }
@@ -100,6 +108,7 @@ fn rule(name: &str, class: Class, on: &str, when: &str, target: &str) -> RuleSpe
         target: TargetSpec::expression(target),
         clusters: None,
         dry_run: false,
+        approval: None,
     }
 }
 
@@ -225,7 +234,9 @@ fn line(one: &Decided, ids: &HashMap<CaseId, String>) -> String {
         Decision::NoRule => "no rule".to_owned(),
         Decision::Undecodable(poison) => format!("undecodable {}", poison.reason.name()),
         Decision::Defer { due } => format!("defer until {due}"),
-        Decision::AwaitApproval { expires } => format!("await approval until {expires}"),
+        Decision::AwaitApproval { expires, on_expiry, plan, reason, detail } => {
+            format!("await {reason:?} until {expires}, then {on_expiry:?}: {} ({detail})", plan_line(plan))
+        }
         Decision::Release { cancels } => {
             format!("release [{}]", cancels.iter().map(name).collect::<Vec<_>>().join(" "))
         }

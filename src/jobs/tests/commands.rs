@@ -221,5 +221,5 @@ fn a_command_that_cannot_be_read_is_counted_and_passed_over() {
         assert_eq!(refused, Err(Unreadable::NotBuilt { what: name.into() }));
     }
     assert_eq!(heard.read(COMMANDS, 9, at(0), None), Ok(None));
-    assert_eq!((heard.unreadable(), heard.read_to()[&COMMANDS]), (5, 10));
+    assert_eq!((heard.unreadable(), heard.read_to()[&COMMANDS]), (3, 10));
 }

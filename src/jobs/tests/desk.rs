@@ -150,6 +150,8 @@ pub fn line(step: &Step) -> String {
             Saying::Final(Ended::TooLarge) => "too large",
             Saying::Final(Ended::Cancelled(_)) => "cancelled",
             Saying::Final(Ended::Reinstated(_)) => "reinstated",
+            Saying::Final(Ended::Denied(_)) => "denied",
+            Saying::Final(Ended::Expired) => "expired",
         };
         format!("outcome {} {saying}{}", said.seq, if said.is_final() { ", final" } else { "" })
     });

@@ -1,5 +1,6 @@
 //! Claims about jobs, by way of a desk at which the test plays clock, topics and servers.
 
+mod approval;
 mod book;
 mod commands;
 mod desk;
@@ -19,7 +20,7 @@ use desk::{Desk, attempt, catch_up, commit, line, loaded, one, since};
 
 use super::*;
 use crate::{
-    case::{CaseId, Class},
+    case::{CaseId, Class, OnExpiry, Parked},
     decode::Release,
     ingest::Origin,
     principal::Principal,
@@ -147,7 +148,33 @@ fn job(n: u32) -> Job {
         facts: Arc::new(facts()),
         principals: Named::new(vec![report("alice"), report("bob")]).unwrap(),
         work: work(true),
+        approval: None,
     }
+}
+
+/// As its trigger's batch has left it: one outcome, no attempt, an hour to wait and then a day.
+fn parked() -> Job {
+    Job {
+        kind: Kind::Approval,
+        due: at(3_600),
+        attempts: 0,
+        give_up_at: at(3_600 + 86_400),
+        work: Work::untried(["orders".into()], at(1)),
+        approval: Some(Approval::wanted(Parked::CapExceeded, "9 of 3", OnExpiry::Refuse)),
+        ..job(0)
+    }
+}
+
+fn ruling(second: i64) -> Ruling {
+    Ruling { case_id: case(), n: None, at: at(second), by: Some("mmeier".into()), reason: None }
+}
+
+fn approve(second: i64) -> Command {
+    Command::Approve(ruling(second))
+}
+
+fn deny(second: i64) -> Command {
+    Command::Deny(ruling(second))
 }
 
 fn cancel(n: u32) -> Command {

@@ -75,6 +75,8 @@ fn small_changes(document: &Value) -> Vec<Value> {
         json!("B3B50641-54C6-4D6D-A96E-A2239FADCE3C"),
         json!("offboarding"),
         json!("deferred"),
+        json!("approval"),
+        json!("proceed"),
         json!("hold"),
         json!("clean"),
         json!("local"),
@@ -151,11 +153,12 @@ fn whatever_is_written_is_as_the_schema_says() {
     for record in [
         of(job(0).creation().unwrap()),
         of(State::Pending(Arc::new(job(1))).encode()),
+        of(parked().creation().unwrap()),
         of(done(0, 2).encode()),
     ] {
         assert!(state.is_valid(&record), "{record:#}");
     }
-    for record in [cancel(0), reinstated(&["alice"], 3)] {
+    for record in [cancel(0), reinstated(&["alice"], 3), approve(5), deny(5)] {
         let record = of(record.encode().unwrap());
         assert!(command.is_valid(&record), "{record:#}");
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Life;
 use crate::{
+    case::OnExpiry,
     jobs::{
-        Attempt, Attempted, Current, Effect, Ended, Generation, Illegal, Job, Notice, Phase, Turn, Verdict,
-        Work,
+        Attempt, Attempted, Current, Effect, Ended, Generation, Given, Illegal, Job, Notice, Phase, Turn,
+        Verdict, Work,
         limits::later,
         steps::{self, Fence},
     },
@@ -41,6 +42,9 @@ impl Life<'_> {
             self.notice(Notice::MayLackCommands { case: self.entry.case });
             return self.postpone(self.context.limits.delays.longest);
         }
+        if let Some(approval) = job.parked() {
+            return self.expired(generation, &job, approval.on_expiry);
+        }
         match self.context.limits.may_kill_for(broker_heard_ago) {
             None => self.postpone(BROKER_UNHEARD),
             Some(kill_within) => {
@@ -48,6 +52,23 @@ impl Life<'_> {
                 self.effects.push(Effect::Attempt(Box::new(Attempt { turn, job, kill_within })));
             }
         }
+    }
+
+    /// Nobody has said anything until now. Nothing is killed in this step, so nobody has to be asked
+    /// whether somebody else owns the partition: its transaction is fenced.
+    fn expired(&mut self, generation: Generation, job: &Job, on_expiry: OnExpiry) {
+        let now = self.context.now;
+        if now < job.due {
+            return self.entry.due = None;
+        }
+        let fence = Fence { generation, ..self.fence() };
+        let step = match on_expiry {
+            OnExpiry::Refuse => steps::end(&fence, job, Ended::Expired),
+            OnExpiry::Proceed => {
+                steps::release(&fence, job, Given { by: None, reason: None, at: now, expired: true })
+            }
+        };
+        self.commit(step);
     }
 
     pub(super) fn postpone(&mut self, by: Duration) {
@@ -107,8 +128,11 @@ impl Life<'_> {
                     job.due = now;
                     steps::defer(&fence, &job)
                 }
-                None if now >= job.give_up_at => steps::end(&fence, &job, Ended::GaveUp),
-                None => {
+                // No ruling is about a job that is tried.
+                None | Some(Verdict::Approve(_) | Verdict::Deny(_)) if now >= job.give_up_at => {
+                    steps::end(&fence, &job, Ended::GaveUp)
+                }
+                None | Some(Verdict::Approve(_) | Verdict::Deny(_)) => {
                     let delay = self.context.limits.delays.after(job.attempts, dice);
                     job.due = later(now, delay).min(job.give_up_at);
                     steps::defer(&fence, &job)

@@ -5,7 +5,8 @@
 //!            due                      heard, may kill           came back
 //!   idle ----------> catching up -------------------> attempting ---------> committing
 //!    ^ \________________________________________________________________________^   |
-//!    |    cancelled, reinstated, a beaten creation, a mark to forget                |
+//!    |    cancelled, reinstated, approved, denied, expired, a beaten creation,       |
+//!    |    a mark to forget                                                          |
 //!    |______________________________________________________________________________|
 //!                  committed (rejected: once more, when the partition is known to be kept)
 //! ```
@@ -17,7 +18,8 @@ mod read;
 use std::sync::Arc;
 
 use super::{
-    Context, Current, Done, Effect, Ended, Entry, Illegal, Input, Job, Notice, Owner, Phase, Turn, Verdict,
+    Context, Current, Done, Effect, Ended, Entry, Given, Illegal, Input, Job, Notice, Owner, Phase, Ruling,
+    Turn, Verdict,
     steps::{self, Fence},
 };
 
@@ -37,7 +39,9 @@ pub fn step(
         Input::Heard => life.heard(),
         Input::Due => life.consider(true),
         Input::Wake => {
-            if let Current::Job(_) = life.entry.current() {
+            if let Current::Job(job) = life.entry.current()
+                && job.parked().is_none()
+            {
                 life.entry.due = Some(context.now);
             }
         }
@@ -88,6 +92,15 @@ impl Life<'_> {
             }
             Some(Verdict::Reinstate { back }) => {
                 let step = steps::reinstate(&fence, job, back);
+                self.commit(step);
+            }
+            Some(Verdict::Approve(ruling)) => {
+                let Ruling { by, reason, at, .. } = (*ruling).clone();
+                let step = steps::release(&fence, job, Given { by, reason, at, expired: false });
+                self.commit(step);
+            }
+            Some(Verdict::Deny(ruling)) => {
+                let step = steps::end(&fence, job, Ended::Denied(ruling));
                 self.commit(step);
             }
             None if due && self.entry.due.unwrap_or(job.due) <= self.context.now => {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     decode::{Body, Release},
-    jobs::{Command, Delays, Job, Key, Reinstated},
+    jobs::{Command, Delays, Job, Key, Kind, Reinstated, Ruling},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -162,6 +162,60 @@ fn nothing_is_deferred_that_nobody_wants_deferred() {
     assert_final(&outcome.data, &[], None);
 }
 
+#[test]
+fn a_case_that_waits_is_a_job_of_which_nothing_was_tried() {
+    let (data, beside) = reported(&deferring(7), terminated(awaiting(), None));
+    assert_eq!((data.status, data.r#final, data.alert), (Status::AwaitingApproval, false, Alert::Warning));
+    assert_eq!((data.seq, data.reason.as_deref(), data.principals.len()), (1, Some("cap_exceeded"), 1));
+    assert_eq!(
+        data.detail.as_deref(),
+        Some("4 are named, 3 allowed; waits for approval until 2026-11-25T02:02:03Z, and is refused then")
+    );
+    assert_valid(&serde_json::to_value(&data).unwrap());
+    let (_, job) = created(&beside);
+    assert_eq!((job.kind, job.attempts, job.due), (Kind::Approval, 0, at("2026-11-25T02:02:03Z")));
+    assert_eq!(job.give_up_at, at("2026-11-26T02:02:03Z"), "a day from then on");
+    assert_eq!(job.principals.targets().len(), 1);
+    assert!(!job.work.is_done());
+}
+
+#[test]
+fn what_cannot_wait_is_refused_and_nobody_is_cut() {
+    let one = || terminated(awaiting(), None);
+    let mut nowhere = messages(None, vec![one()]).into_iter();
+    let Some(Message::Outcome(nowhere)) = nowhere.next() else { panic!("an outcome") };
+    let (unknown, beside) = reported(&deferring(0), one());
+    assert!(beside.is_empty());
+    for data in [nowhere.data, unknown] {
+        assert_eq!((data.status, data.r#final, data.alert), (Status::Refused, true, Alert::Error));
+        assert_eq!(data.reason.as_deref(), Some("cap_exceeded"));
+        assert!(data.detail.as_ref().unwrap().starts_with("it cannot wait: "), "{:?}", data.detail);
+        assert_valid(&serde_json::to_value(&data).unwrap());
+    }
+}
+
+#[test]
+fn an_approval_and_a_denial_are_told_to_whoever_has_the_case() {
+    let waits = CaseId::of_event("/s", "1");
+    let of = |body| {
+        let mut case = case();
+        case.trigger.as_mut().unwrap().body = body;
+        let (data, beside) = reported(
+            &deferring(0),
+            Terminated { decided: Decided { case, decision: Decision::Acknowledge }, termination: None },
+        );
+        assert_eq!((data.status, data.r#final), (Status::Acknowledged, true));
+        let [Message::Command(record)] = beside.as_slice() else { panic!("{beside:?}") };
+        assert_eq!(record.key, waits);
+        Command::read(&record.value).unwrap()
+    };
+    let approver = || "ann".to_owned();
+    let ruling =
+        Ruling { case_id: waits, n: None, at: case().event_time.at, by: Some(approver()), reason: None };
+    assert_eq!(of(Body::Approved { case: waits, approver: approver() }), Command::Approve(ruling.clone()));
+    assert_eq!(of(Body::Denied { case: waits, approver: approver() }), Command::Deny(ruling));
+}
+
 fn reinstatement(principals: Vec<Principal>, releases: Vec<Release>) -> Terminated {
     let principals = Principals::new(principals).unwrap();
     let body = Body::Reinstated { principals, releases };
@@ -180,7 +234,7 @@ fn told(beside: &[Message]) -> Vec<Reinstated> {
         assert_eq!((record.key, &record.origin), (case().id, &case().origin));
         match Command::read(&record.value).unwrap() {
             Command::Reinstated(reinstated) => reinstated,
-            other @ Command::Cancel(_) => panic!("{other:?}"),
+            other @ (Command::Cancel(_) | Command::Approve(_) | Command::Deny(_)) => panic!("{other:?}"),
         }
     };
     beside.iter().map(one).collect()
@@ -261,7 +315,7 @@ proptest! {
                 Message::Outcome(outcome) => outcomes.push((outcome, messages.get(index + 1))),
                 Message::State(_) => prop_assert!(
                     matches!(messages.get(index.wrapping_sub(1)), Some(Message::Outcome(before))
-                        if before.data.status == Status::Deferred),
+                        if matches!(before.data.status, Status::Deferred | Status::AwaitingApproval)),
                     "a creation without its outcome"
                 ),
                 Message::DeadLetter(_) | Message::Command(_) => {}
@@ -270,7 +324,8 @@ proptest! {
         prop_assert_eq!(outcomes.len(), cases.len());
         for ((outcome, next), (case, is_dated)) in outcomes.into_iter().zip(cases) {
             prop_assert_eq!(outcome.data.case_id, case);
-            let is_deferred = outcome.data.status == Status::Deferred && !is_dated;
+            let is_deferred =
+                matches!(outcome.data.status, Status::Deferred | Status::AwaitingApproval) && !is_dated;
             let creates = match next {
                 Some(Message::State(record)) => {
                     prop_assert_eq!(record.key.case(), Some(case));

@@ -39,11 +39,12 @@ fn the_outcome_says_the_same_ids_in_its_envelope_its_key_and_its_data() {
 }
 
 #[test]
-fn every_decision_but_a_duplicate_ends_the_case_with_its_one_final_outcome() {
+fn every_decision_but_a_duplicate_and_what_waits_ends_the_case_with_its_one_final_outcome() {
     for decision in every_decision() {
         let is_duplicate = matches!(decision, Decision::Duplicate { .. });
+        let waits = matches!(decision, Decision::AwaitApproval { .. });
         let outcome = outcome_of(decision);
-        assert_eq!(outcome.data.r#final, !is_duplicate, "{}", outcome.data.decision);
+        assert_eq!(outcome.data.r#final, !is_duplicate && !waits, "{}", outcome.data.decision);
         assert_eq!(outcome.id == outcome.data.case_id.outcome(1), !is_duplicate);
         assert_eq!((outcome.data.seq, outcome.data.previous, outcome.data.redriven), (1, None, false));
     }

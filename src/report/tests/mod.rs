@@ -102,7 +102,7 @@ fn every_decision() -> Vec<Decision> {
         Decision::NoRule,
         Decision::Undecodable(poison(PoisonReason::InvalidData)),
         Decision::Defer { due: now() },
-        Decision::AwaitApproval { expires: now() },
+        awaiting(),
         Decision::Release { cancels: vec![other] },
         Decision::Acknowledge,
     ];
@@ -124,6 +124,16 @@ fn every_decision() -> Vec<Decision> {
         }
     }
     all
+}
+
+fn awaiting() -> Decision {
+    Decision::AwaitApproval {
+        expires: at("2026-11-25T02:02:03Z"),
+        on_expiry: crate::case::OnExpiry::Refuse,
+        plan: plan(),
+        reason: crate::case::Parked::CapExceeded,
+        detail: "4 are named, 3 allowed".to_owned(),
+    }
 }
 
 fn terminated(decision: Decision, termination: Option<Termination>) -> Terminated {

@@ -40,7 +40,7 @@ fn each_decision_has_the_status_of_the_contract() {
             "no_rule -> no_rule (warning)",
             "undecodable -> undecodable (error) invalid_data",
             "defer -> deferred (info)",
-            "await_approval -> awaiting_approval (warning)",
+            "await_approval -> awaiting_approval (warning) cap_exceeded",
             "release -> released (info)",
             "acknowledge -> acknowledged (info)",
         ]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     case::CaseId,
-    jobs::{Cancel, Ended, Job, Said, Saying},
+    jobs::{Approval, Cancel, Ended, Given, Job, Kind, Ruling, Said, Saying, Work},
 };
 
 /// As its trigger's batch has left it, read back from the topic; decided at [`now`].
@@ -16,10 +16,24 @@ fn job() -> Job {
     Job::read_creation(job.case_id, job.n, &record.value.unwrap()).unwrap()
 }
 
+/// One that waits.
+fn parked() -> Job {
+    let one = terminated(awaiting(), None);
+    deferring::deferring(12).creation(&one, now()).unwrap().unwrap().0
+}
+
+fn ruling() -> Ruling {
+    let at = at("2026-11-25T01:04:00.5Z");
+    Ruling { case_id: case().id, n: None, at, by: Some("mmeier".to_owned()), reason: None }
+}
+
 /// Said at the third attempt, of which the second outcome was the last.
 fn step(saying: Saying) -> Said {
     let is_done = saying == Saying::Final(Ended::Done);
     let mut job = Job { seq: 2, attempts: 3, ..job() };
+    if matches!(saying, Saying::Final(Ended::Denied(_) | Ended::Expired)) {
+        job = Job { seq: 2, work: Work::default(), ..parked() };
+    }
     if is_done {
         for node in &mut job.work.0[0].nodes {
             node.left = None;
@@ -60,13 +74,21 @@ pub(super) fn every_kind() -> Vec<Said> {
         Saying::Final(Ended::TooLarge),
         Saying::Final(Ended::Cancelled(Arc::new(cancel()))),
         Saying::Final(reinstated()),
+        Saying::Final(Ended::Denied(Arc::new(ruling()))),
+        Saying::Final(Ended::Expired),
     ];
     for saying in &all {
         // A new one does not compile until it stands in the list above.
         match saying {
             Saying::Deferred { .. }
             | Saying::Final(
-                Ended::Done | Ended::GaveUp | Ended::TooLarge | Ended::Cancelled(_) | Ended::Reinstated(_),
+                Ended::Done
+                | Ended::GaveUp
+                | Ended::TooLarge
+                | Ended::Cancelled(_)
+                | Ended::Reinstated(_)
+                | Ended::Denied(_)
+                | Ended::Expired,
             ) => {}
         }
     }
@@ -81,6 +103,8 @@ fn name(said: &Said) -> &'static str {
         Saying::Final(Ended::TooLarge) => "too_large",
         Saying::Final(Ended::Cancelled(_)) => "cancelled",
         Saying::Final(Ended::Reinstated(_)) => "reinstated",
+        Saying::Final(Ended::Denied(_)) => "denied",
+        Saying::Final(Ended::Expired) => "expired",
     }
 }
 
@@ -111,7 +135,8 @@ fn only_what_is_tried_again_is_not_final_and_every_step_counts_on() {
         assert_eq!(outcome.data.r#final, outcome.data.status != Status::Deferred, "{}", name(&step));
         let case = case().id;
         assert_eq!((outcome.id, outcome.data.previous), (case.outcome(3), Some(case.outcome(2))));
-        assert_eq!((outcome.data.seq, &*outcome.data.decision), (3, "terminate"));
+        let decision = if step.job.parked().is_some() { "await_approval" } else { "terminate" };
+        assert_eq!((outcome.data.seq, &*outcome.data.decision), (3, decision));
         assert!(outcome.data.maybe_rerun);
     }
 }
@@ -134,6 +159,8 @@ fn what_somebody_has_to_look_at_is_an_alert() {
             "too_large: partial (error)",
             "cancelled: cancelled (warning)",
             "reinstated: cancelled (info)",
+            "denied: refused (info)",
+            "expired: refused (error)",
         ]
     );
 }
@@ -162,6 +189,47 @@ fn a_reinstatement_is_named_once_however_many_it_brought_back() {
     for case in [CaseId::of_event("/hr", "9"), CaseId::of_event("/hr", "10")] {
         assert_eq!(detail.matches(&case.to_string()).count(), 1, "{detail}");
     }
+}
+
+#[test]
+fn a_case_that_was_let_go_says_by_whom_until_its_end() {
+    let released = |expired: bool| {
+        let by = (!expired).then(|| "mmeier".to_owned());
+        let given = Given { by, reason: None, at: at("2026-11-25T01:04:00Z"), expired };
+        let approval = parked().approval.map(|approval| Approval { given: Some(given), ..approval });
+        Arc::new(Job { kind: Kind::Deferred, approval, ..parked() })
+    };
+    let due = at("2026-11-25T01:04:00Z");
+    let begins = Said { job: released(false), clusters: Vec::new(), ..step(Saying::Deferred { due }) };
+    let data = said(&speaker(), &begins, later()).data;
+    assert_eq!(
+        (data.status, &*data.decision, data.approver.as_deref()),
+        (Status::Deferred, "terminate", Some("mmeier"))
+    );
+    assert_eq!(data.detail.as_deref(), Some("approved by mmeier at 2026-11-25T01:04:00Z; the kill begins"));
+    assert_eq!(data.reason, None);
+    let job = Arc::new(Job { attempts: 1, ..Job::clone(&released(true)) });
+    let data = said(&speaker(), &Said { job, ..step(Saying::Final(Ended::Done)) }, later()).data;
+    assert_eq!(
+        (data.detail.as_deref(), data.approver),
+        (
+            Some("after 1 attempt in 2m 5s; nobody decided until 2026-11-25T01:04:00Z, so it is carried out"),
+            None
+        )
+    );
+}
+
+#[test]
+fn a_case_that_waits_on_says_what_it_waits_for() {
+    let job = Arc::new(parked());
+    let due = job.due;
+    let waits = Said { job, clusters: Vec::new(), ..step(Saying::Deferred { due }) };
+    let data = said(&speaker(), &waits, later()).data;
+    let first = outcome_of(awaiting()).data;
+    assert_eq!(
+        (data.status, data.reason, data.detail, data.decision, data.r#final),
+        (first.status, first.reason, first.detail, first.decision, first.r#final)
+    );
 }
 
 #[test]

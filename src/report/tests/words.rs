@@ -31,8 +31,8 @@ macro_rules! all {
 }
 
 fn refusals() -> Vec<RefusalReason> {
-    all!(RefusalReason: Guard GuardError RuleError UnknownCluster Unresolvable EveryoneNotAllowed CapExceeded NotSupported TypeNotAccepted
-        SourceNotAccepted)
+    all!(RefusalReason: Guard GuardError RuleError UnknownCluster Unresolvable EveryoneNotAllowed CapExceeded
+        Approval NotSupported TypeNotAccepted SourceNotAccepted)
 }
 
 fn poisons() -> Vec<PoisonReason> {
