@@ -4,7 +4,9 @@ use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Context, Decided, Decision, Limits, Plan, RefusalReason, Rule, expression::BoundEvent, refuse};
+use super::{
+    Context, Decided, Decision, Limits, Plan, RefusalReason, Rule, RuleError, expression::BoundEvent, refuse,
+};
 use crate::{
     canary,
     case::{OnExpiry, Parked},
@@ -94,7 +96,7 @@ pub(super) fn wants_approval(
     event: &BoundEvent,
     limits: &Limits,
     recent: &Recent,
-) -> Result<Option<Wanted>, Decision> {
+) -> Result<Option<Wanted>, RuleError> {
     let over_cap = |detail| Wanted { reason: Parked::CapExceeded, detail, wait: limits.over_cap };
     if &*rule.name == canary::RULE {
         return Ok(None);
@@ -102,14 +104,10 @@ pub(super) fn wants_approval(
     if named > limits.max_principals {
         return Ok(Some(over_cap(too_many_words(named, limits.max_principals))));
     }
-    match rule.wants_approval(event) {
-        Err(error) => return Err(refuse(RefusalReason::RuleError, error.to_string())),
-        Ok(Some(wait)) => {
-            let detail = format!("rule `{}` wants it to be approved", rule.name);
-            let wait = limits.over_cap.is_some().then_some(wait);
-            return Ok(Some(Wanted { reason: Parked::Approval, detail, wait }));
-        }
-        Ok(None) => {}
+    if let Some(wait) = rule.wants_approval(event)? {
+        let detail = format!("rule `{}` wants it to be approved", rule.name);
+        let wait = limits.over_cap.is_some().then_some(wait);
+        return Ok(Some(Wanted { reason: Parked::Approval, detail, wait }));
     }
     Ok(limits.window_cap.and_then(|cap| recent.would_exceed(cap, plan)).map(over_cap))
 }

@@ -256,7 +256,7 @@ fn decide_trigger(
                 return Decision::Simulate(plan);
             }
             match caps::wants_approval(named.len(), &plan, rule, &event, limits, recent) {
-                Err(refused) => refused,
+                Err(error) => refuse(RefusalReason::RuleError, error.to_string()),
                 Ok(Some(wanted)) => wanted.decide(plan, context.now),
                 Ok(None) => Decision::Terminate(plan),
             }

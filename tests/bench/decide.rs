@@ -98,6 +98,7 @@ fn main() {
         own_accounts: HashMap::from([("c".into(), Vec::new())]),
         accepted: HashMap::new(),
         found: Default::default(),
+        recent: Default::default(),
     };
     for (what, kind) in
         [("of another type", "io.severance.other.v1"), ("of its type", "io.severance.account.*")]
