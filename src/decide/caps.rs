@@ -88,7 +88,7 @@ fn too_many_words(named: usize, cap: usize) -> String {
     format!("{named} principals are named, limits.max_principals is {cap}")
 }
 
-/// Whether a person is to be asked before this plan is carried out. An error refuses.
+/// Whether a person is to be asked before this plan is carried out.
 pub(super) fn wants_approval(
     named: usize,
     plan: &Plan,
