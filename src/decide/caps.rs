@@ -117,8 +117,7 @@ impl Wanted {
     pub(super) fn decide(self, plan: Plan, now: Timestamp) -> Decision {
         let Self { reason, mut detail, wait } = self;
         // What waits is kept as people and clusters.
-        let is_alike =
-            plan.parts().windows(2).all(|pair| matches!(pair, [(_, one), (_, other)] if one == other));
+        let is_alike = plan.is_alike();
         if !is_alike {
             detail.push_str(", not the same people on every cluster");
         }

@@ -227,6 +227,11 @@ impl Plan {
         }
     }
 
+    /// Whether the same principals are cut on every cluster: a job keeps one list for all of them.
+    pub fn is_alike(&self) -> bool {
+        self.parts().windows(2).all(|pair| matches!(pair, [(_, one), (_, other)] if one == other))
+    }
+
     /// Only those principals that `keeps` keeps, and only the clusters where one of them is left;
     /// `None` where that is nobody.
     pub(super) fn only(&self, keeps: impl Fn(&Principal) -> bool) -> Option<Self> {

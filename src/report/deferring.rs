@@ -45,6 +45,9 @@ pub(super) enum NotDeferred {
     /// More often than jobs are told apart.
     #[error("not deferred: the event was redriven {0} times, and a job counts up to {MAX_REDRIVES}")]
     Redriven(u32),
+    /// By a job's one list, somebody would be hunted on a cluster where nobody meant them.
+    #[error("not deferred: not the same people are cut on every cluster")]
+    Spread,
     /// A job is about somebody, by the class of a rule.
     #[error("not deferred: who is to be cut, or by which class, is not known")]
     NobodyNamed,
@@ -67,7 +70,7 @@ impl Deferring {
             let approval = Some(Approval::wanted(*reason, detail, *on_expiry));
             return record(case, Job { kind: Kind::Approval, approval, ..job }).map(Some);
         }
-        let (Decision::Terminate(_), Some(termination)) = (&decided.decision, termination) else {
+        let (Decision::Terminate(plan), Some(termination)) = (&decided.decision, termination) else {
             return Ok(None);
         };
         // The canary cuts nobody, and a new one follows: what one of them left is nobody's work.
@@ -77,6 +80,9 @@ impl Deferring {
         let work = Work::begin(termination);
         if work.is_done() {
             return Ok(None);
+        }
+        if !plan.is_alike() {
+            return Err(NotDeferred::Spread);
         }
         let job = self.job(case, work, termination.principals.clone(), now)?;
         let due = later(now, self.delays.after(1, case.id.dice())).min(job.give_up_at);

@@ -339,3 +339,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_not_the_same_people_are_cut_on_every_cluster_nobody_is_hunted_later() {
+    let spread = |other: &str| {
+        let who = |user: &str| vec![crate::principal::Principal::new(user, "admin").unwrap()];
+        let by_cluster = [("orders".into(), who("jsmith")), ("lab".into(), who(other))];
+        crate::decide::Spread::new(by_cluster).map(crate::decide::Target::Spread).unwrap()
+    };
+    let one = |other: &str| {
+        let plan = crate::decide::Plan {
+            clusters: vec!["orders".into(), "lab".into()],
+            target: spread(other),
+            ..plan()
+        };
+        let unfinished = unfinished(case());
+        Terminated {
+            decided: Decided { decision: Decision::Terminate(plan), ..unfinished.decided },
+            ..unfinished
+        }
+    };
+    let (data, beside) = reported(&deferring(4), one("jsmith"));
+    assert_eq!((data.status, beside.len()), (Status::Deferred, 1));
+    let (data, beside) = reported(&deferring(4), one("somebody-else"));
+    assert_final(&data, &beside, Some("not deferred: not the same people are cut on every cluster"));
+}
